@@ -1,0 +1,354 @@
+// All Python bindings. Arguments are checked here, so that the kernels can trust theirs; the
+// messages name the argument. Public Python modules wrap these classes and carry the docstrings.
+#include <pybind11/native_enum.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "frame_ring.hpp"
+#include "gate.hpp"
+#include "preprocess.hpp"
+
+namespace py = pybind11;
+using namespace facectrl;
+
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+int channels(PixelFormat format) {
+    if (format == PixelFormat::BGR24) return 3;
+    return format == PixelFormat::YUYV ? 2 : 1;
+}
+
+// How frames of one ring look from NumPy.
+struct Layout {
+    PixelFormat format;
+    int width;
+    int height;
+
+    Layout(PixelFormat f, int w, int h) : format(f), width(w), height(h) {
+        if (w <= 0 || h <= 0 || w > 16384 || h > 16384) {
+            throw py::value_error("width, height: must be 1 to 16384 pixels");
+        }
+        const bool chroma_pairs = f == PixelFormat::YUYV || f == PixelFormat::NV12;
+        if (chroma_pairs && w % 2 != 0) throw py::value_error("width: must be even");
+        if (f == PixelFormat::NV12 && h % 2 != 0) throw py::value_error("height: must be even");
+    }
+
+    std::vector<py::ssize_t> shape() const {
+        const py::ssize_t rows = format == PixelFormat::NV12 ? height + height / 2 : height;
+        if (channels(format) == 1) return {rows, width};
+        return {rows, width, channels(format)};
+    }
+
+    std::size_t bytes() const {
+        std::size_t product = 1;
+        for (py::ssize_t side : shape()) product *= static_cast<std::size_t>(side);
+        return product;
+    }
+
+    // A view that keeps `owner` alive, and with it the slot.
+    py::array view(const std::uint8_t* data, py::handle owner, bool writable) const {
+        py::array array(py::dtype::of<std::uint8_t>(), shape(), data, owner);
+        if (!writable) array.attr("setflags")(py::arg("write") = false);
+        return array;
+    }
+};
+
+struct PyFrame {
+    std::shared_ptr<Frame> frame;
+    Layout layout;
+};
+
+struct PyWriteSlot {
+    std::unique_ptr<WriteSlot> slot;
+    Layout layout;
+};
+
+struct PyRing {
+    std::shared_ptr<FrameRing> ring;
+    Layout layout;
+
+    std::optional<PyFrame> wrap(std::shared_ptr<Frame> frame) const {
+        if (!frame) return std::nullopt;
+        return PyFrame{std::move(frame), layout};
+    }
+};
+
+Seconds checked_timeout(double timeout) {
+    if (std::isnan(timeout)) throw py::value_error("timeout: must be a number of seconds");
+    return Seconds(timeout);
+}
+
+ImageView view_of(const py::array& image, PixelFormat format) {
+    if (!image.dtype().equal(py::dtype::of<std::uint8_t>())) {
+        throw py::value_error("image: dtype must be uint8");
+    }
+    const int depth = channels(format);
+    const py::ssize_t dimensions = depth == 1 ? 2 : 3;
+    if (image.ndim() != dimensions || (depth > 1 && image.shape(2) != depth)) {
+        throw py::value_error("image: shape must be " + std::string(depth == 1 ? "(rows, width)" : "") +
+                              (depth > 1 ? "(height, width, " + std::to_string(depth) + ")" : "") +
+                              " for this pixel format");
+    }
+    if (image.shape(0) == 0 || image.shape(1) == 0) throw py::value_error("image: is empty");
+    if (image.shape(0) > 24576 || image.shape(1) > 16384) {
+        throw py::value_error("image: is larger than 16384 x 16384 pixels");
+    }
+    const bool packed = image.strides(1) == depth && (depth == 1 || image.strides(2) == 1);
+    if (!packed && image.shape(1) > 1) {
+        throw py::value_error("image: pixels of a row must lie side by side");
+    }
+    auto rows = static_cast<int>(image.shape(0));
+    const auto width = static_cast<int>(image.shape(1));
+    if (format == PixelFormat::NV12) {
+        if (rows % 3 != 0 || width % 2 != 0) {
+            throw py::value_error("image: NV12 has height * 3 / 2 rows and an even width");
+        }
+        rows = rows / 3 * 2;
+    }
+    return {static_cast<const std::uint8_t*>(image.data()), width, rows, image.strides(0), format};
+}
+
+Box checked_box(const std::array<double, 4>& box) {
+    for (double value : box) {
+        if (!std::isfinite(value)) throw py::value_error("box: must be four finite numbers");
+    }
+    if (box[2] <= 0 || box[3] <= 0) throw py::value_error("box: width and height must be positive");
+    return {box[0], box[1], box[2], box[3]};
+}
+
+Expansion checked_expansion(const std::array<double, 2>& amount, const std::string& unit) {
+    if (unit != "relative" && unit != "pixels") {
+        throw py::value_error("expansion_unit: must be 'relative' or 'pixels'");
+    }
+    for (double value : amount) {
+        if (!std::isfinite(value) || value < 0) {
+            throw py::value_error("expansion: must be finite and not negative");
+        }
+    }
+    return {unit == "relative", amount[0], amount[1]};
+}
+
+Resampling checked_resampling(const std::string& name) {
+    if (name == "bilinear") return Resampling::Bilinear;
+    if (name == "area") return Resampling::Area;
+    throw py::value_error("resampling: must be 'bilinear' or 'area'");
+}
+
+const GrayRowKernels& checked_kernels(const std::string& instruction_set) {
+    if (instruction_set == "best") return best_gray_rows();
+    if (instruction_set == "portable") return portable_gray_rows();
+    if (instruction_set == "avx2" && avx2_gray_rows() != nullptr) return *avx2_gray_rows();
+    throw py::value_error("instruction_set: '" + instruction_set + "' is not available here");
+}
+
+struct Target {
+    float* data;
+    int width;
+    int height;
+};
+
+Target checked_target(py::array& out) {
+    if (!out.dtype().equal(py::dtype::of<float>())) {
+        throw py::value_error("out: dtype must be float32");
+    }
+    if (!out.writeable()) throw py::value_error("out: is read-only");
+    const py::ssize_t dimensions = out.ndim();
+    if ((out.flags() & py::array::c_style) == 0 || dimensions < 2) {
+        throw py::value_error("out: must be C-contiguous with at least two dimensions");
+    }
+    for (py::ssize_t i = 0; i + 2 < dimensions; ++i) {
+        if (out.shape(i) != 1) {
+            throw py::value_error("out: dimensions before height and width must be 1");
+        }
+    }
+    const py::ssize_t height = out.shape(dimensions - 2);
+    const py::ssize_t width = out.shape(dimensions - 1);
+    if (height < 1 || width < 1 || height > 4096 || width > 4096) {
+        throw py::value_error("out: height and width must be 1 to 4096");
+    }
+    return {static_cast<float*>(out.mutable_data()), static_cast<int>(width),
+            static_cast<int>(height)};
+}
+
+std::array<int, 4> crop_box(const std::array<double, 4>& box, int frame_width, int frame_height,
+                            const std::array<double, 2>& expansion,
+                            const std::string& expansion_unit) {
+    if (frame_width <= 0 || frame_height <= 0) {
+        throw py::value_error("frame_width, frame_height: must be positive");
+    }
+    const PixelRect crop = expanded_crop(checked_box(box), checked_expansion(expansion, expansion_unit),
+                                         frame_width, frame_height);
+    return {crop.x, crop.y, crop.width, crop.height};
+}
+
+void preprocess(const py::array& image, PixelFormat format, const std::array<double, 4>& box,
+                py::array& out, const std::array<double, 2>& expansion,
+                const std::string& expansion_unit, const std::string& resampling,
+                const std::string& instruction_set) {
+    const ImageView view = view_of(image, format);
+    const Target target = checked_target(out);
+    const Resampling method = checked_resampling(resampling);
+    const GrayRowKernels& rows = checked_kernels(instruction_set);
+    const PixelRect crop = expanded_crop(
+        checked_box(box), checked_expansion(expansion, expansion_unit), view.width, view.height);
+    // Safe: from here on only memory of `image` and `out` is used, and the caller's references
+    // keep both alive until we return.
+    const py::gil_scoped_release unlocked;
+    resize_gray(view, crop, method, rows, target.data, target.width, target.height);
+}
+
+// The gate keeps state and works without the GIL, so it brings a lock of its own.
+struct PyGate {
+    LumaGate gate;
+    std::mutex mutex;
+};
+
+std::string format_name(PixelFormat format) {
+    return py::str(py::cast(format).attr("name"));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_native, m) {
+    m.doc() = "Native core of facectrl_fast; use the Python modules that wrap it.";
+
+    py::native_enum<PixelFormat>(m, "PixelFormat", "enum.Enum", "How the bytes of a frame are laid out.")
+        .value("BGR24", PixelFormat::BGR24)
+        .value("GRAY8", PixelFormat::GRAY8)
+        .value("YUYV", PixelFormat::YUYV)
+        .value("NV12", PixelFormat::NV12)
+        .finalize();
+
+    py::class_<PyFrame>(m, "Frame")
+        .def_property_readonly("array",
+                               [](py::handle self) {
+                                   const auto& f = self.cast<const PyFrame&>();
+                                   return f.layout.view(f.frame->data(), self, false);
+                               })
+        .def_property_readonly("seq", [](const PyFrame& f) { return f.frame->seq(); })
+        .def_property_readonly("timestamp", [](const PyFrame& f) { return f.frame->timestamp(); })
+        .def_property_readonly("pixel_format", [](const PyFrame& f) { return f.layout.format; })
+        .def_property_readonly("width", [](const PyFrame& f) { return f.layout.width; })
+        .def_property_readonly("height", [](const PyFrame& f) { return f.layout.height; })
+        .def("__repr__", [](const PyFrame& f) {
+            return "<Frame " + std::to_string(f.frame->seq()) + ": " + std::to_string(f.layout.width) +
+                   "x" + std::to_string(f.layout.height) + " " + format_name(f.layout.format) + ">";
+        });
+
+    py::class_<PyWriteSlot>(m, "WriteSlot")
+        .def_property_readonly("array",
+                               [](py::handle self) {
+                                   const auto& w = self.cast<const PyWriteSlot&>();
+                                   return w.layout.view(w.slot->data(), self, true);
+                               })
+        .def(
+            "publish",
+            [](PyWriteSlot& w, double timestamp) {
+                if (!std::isfinite(timestamp)) throw py::value_error("timestamp: must be finite");
+                try {
+                    return w.slot->publish(timestamp);
+                } catch (const std::logic_error& error) {
+                    throw py::value_error(error.what());
+                }
+            },
+            py::arg("timestamp"));
+
+    py::class_<PyRing>(m, "FrameRing")
+        .def(py::init([](std::size_t slots, PixelFormat format, int width, int height) {
+                 const Layout layout(format, width, height);
+                 return PyRing{FrameRing::create(slots, layout.bytes()), layout};
+             }),
+             py::arg("slots"), py::arg("pixel_format"), py::arg("width"), py::arg("height"))
+        .def("begin_write",
+             [](PyRing& r) -> std::optional<PyWriteSlot> {
+                 auto slot = r.ring->begin_write();
+                 if (!slot) return std::nullopt;
+                 return PyWriteSlot{std::move(slot), r.layout};
+             })
+        .def(
+            "wait_wanted",
+            [](PyRing& r, double timeout) {
+                const Seconds limit = checked_timeout(timeout);
+                // Safe: the ring locks itself and no Python object is touched.
+                const py::gil_scoped_release unlocked;
+                return r.ring->wait_wanted(limit);
+            },
+            py::arg("timeout"))
+        .def("latest", [](PyRing& r) { return r.wrap(r.ring->latest()); })
+        .def(
+            "wait_newer",
+            [](PyRing& r, std::uint64_t seq, double timeout) {
+                const Seconds limit = checked_timeout(timeout);
+                std::shared_ptr<Frame> frame;
+                {
+                    // Safe: as in wait_wanted.
+                    const py::gil_scoped_release unlocked;
+                    frame = r.ring->wait_newer(seq, limit);
+                }
+                return r.wrap(std::move(frame));
+            },
+            py::arg("seq"), py::arg("timeout"))
+        .def(
+            "arm",
+            [](PyRing& r, std::uint64_t seq, double not_before) {
+                if (std::isnan(not_before)) throw py::value_error("not_before: must be a number");
+                r.ring->arm(seq, not_before);
+            },
+            py::arg("seq"), py::arg("not_before") = -std::numeric_limits<double>::infinity())
+        .def("fileno", [](const PyRing& r) { return r.ring->event_fd(); })
+        .def("close", [](PyRing& r) { r.ring->close(); })
+        .def_property_readonly("closed", [](const PyRing& r) { return r.ring->closed(); })
+        .def_property_readonly("slots", [](const PyRing& r) { return r.ring->slots(); })
+        .def_property_readonly("published", [](const PyRing& r) { return r.ring->published(); })
+        .def_property_readonly("dropped", [](const PyRing& r) { return r.ring->dropped(); })
+        .def_property_readonly("pixel_format", [](const PyRing& r) { return r.layout.format; })
+        .def_property_readonly("width", [](const PyRing& r) { return r.layout.width; })
+        .def_property_readonly("height", [](const PyRing& r) { return r.layout.height; });
+
+    m.def("crop_box", &crop_box, py::arg("box"), py::arg("frame_width"), py::arg("frame_height"),
+          py::arg("expansion"), py::arg("expansion_unit"));
+    m.def("preprocess", &preprocess, py::arg("image"), py::arg("pixel_format"), py::arg("box"),
+          py::arg("out").noconvert(), py::kw_only(), py::arg("expansion"),
+          py::arg("expansion_unit"), py::arg("resampling"), py::arg("instruction_set") = "best");
+    m.def("instruction_sets", [] {
+        std::vector<std::string> names{"portable"};
+        if (avx2_gray_rows() != nullptr) names.emplace_back("avx2");
+        return names;
+    });
+
+    py::class_<SceneChange>(m, "SceneChange")
+        .def_readonly("brightness", &SceneChange::brightness)
+        .def_readonly("contrast", &SceneChange::contrast)
+        .def_readonly("moved_share", &SceneChange::moved_share);
+
+    py::class_<PyGate>(m, "LumaGate")
+        .def(py::init<>())
+        .def(
+            "compare",
+            [](PyGate& g, const py::array& image, PixelFormat format) {
+                const ImageView view = view_of(image, format);
+                // Safe: the caller's reference keeps `image` alive, the lock guards the gate.
+                const py::gil_scoped_release unlocked;
+                const std::lock_guard lock(g.mutex);
+                return g.gate.compare(view);
+            },
+            py::arg("image"), py::arg("pixel_format"))
+        .def("keep",
+             [](PyGate& g) {
+                 const std::lock_guard lock(g.mutex);
+                 g.gate.keep();
+             })
+        .def("forget", [](PyGate& g) {
+            const std::lock_guard lock(g.mutex);
+            g.gate.forget();
+        });
+}

@@ -1,0 +1,204 @@
+#include "frame_ring.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+namespace facectrl {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};  // a cache line, and the widest vector load
+
+int open_event_fd() {
+    const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+    return fd;
+}
+
+// wait_for with an endless duration overflows the clock: a year is endless enough here.
+std::chrono::nanoseconds bounded(std::chrono::duration<double> timeout) {
+    constexpr std::chrono::duration<double> year{365.0 * 24 * 3600};
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::clamp(timeout, std::chrono::duration<double>::zero(), year));
+}
+
+}  // namespace
+
+Frame::Frame(std::shared_ptr<FrameRing> ring, std::size_t slot, std::uint64_t seq,
+             double timestamp)
+    : ring_(std::move(ring)), slot_(slot), seq_(seq), timestamp_(timestamp) {}
+
+Frame::~Frame() { ring_->unpin(slot_); }
+
+const std::uint8_t* Frame::data() const { return ring_->slots_[slot_].memory.get(); }
+
+WriteSlot::WriteSlot(std::shared_ptr<FrameRing> ring, std::size_t slot)
+    : ring_(std::move(ring)), slot_(slot) {}
+
+WriteSlot::~WriteSlot() {
+    if (held_) ring_->give_back(slot_);
+}
+
+std::uint8_t* WriteSlot::data() const { return ring_->slots_[slot_].memory.get(); }
+
+std::uint64_t WriteSlot::publish(double timestamp) {
+    if (!held_) throw std::logic_error("the slot was published already");
+    held_ = false;
+    return ring_->publish(slot_, timestamp);
+}
+
+void FrameRing::AlignedDelete::operator()(std::uint8_t* memory) const {
+    ::operator delete[](memory, kAlignment);
+}
+
+std::shared_ptr<FrameRing> FrameRing::create(std::size_t slots, std::size_t slot_bytes) {
+    if (slots < 2) throw std::invalid_argument("slots: a ring needs at least two");
+    if (slot_bytes == 0) throw std::invalid_argument("slot_bytes: must not be zero");
+    return std::shared_ptr<FrameRing>(new FrameRing(slots, slot_bytes));
+}
+
+FrameRing::FrameRing(std::size_t slots, std::size_t slot_bytes)
+    : slot_bytes_(slot_bytes), event_fd_(open_event_fd()), slots_(slots) {
+    for (Slot& slot : slots_) {
+        slot.memory.reset(new (kAlignment) std::uint8_t[slot_bytes]());
+    }
+}
+
+FrameRing::~FrameRing() { ::close(event_fd_); }
+
+std::unique_ptr<WriteSlot> FrameRing::begin_write() {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return nullptr;
+    std::size_t chosen = kNone;
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        if (slots_[i].state == State::Free) {
+            chosen = i;
+            break;
+        }
+    }
+    // Every other slot is held: rather lose the newest frame, which nobody holds, than the next.
+    if (chosen == kNone && latest_ != kNone && slots_[latest_].readers == 0) {
+        chosen = std::exchange(latest_, kNone);
+    }
+    if (chosen == kNone) {
+        ++dropped_;
+        return nullptr;
+    }
+    slots_[chosen].state = State::Writing;
+    return std::make_unique<WriteSlot>(shared_from_this(), chosen);
+}
+
+bool FrameRing::wait_wanted(std::chrono::duration<double> timeout) {
+    std::unique_lock lock(mutex_);
+    const auto wanted = [this] { return closed_ || armed_ || wanted_seq_ > published_; };
+    return wanted_.wait_for(lock, bounded(timeout), wanted) && !closed_;
+}
+
+std::uint64_t FrameRing::publish(std::size_t index, double timestamp) {
+    const std::lock_guard lock(mutex_);
+    Slot& slot = slots_[index];
+    if (closed_) {
+        slot.state = State::Free;
+        return 0;
+    }
+    if (latest_ != kNone && slots_[latest_].readers == 0) slots_[latest_].state = State::Free;
+    slot.state = State::Published;
+    slot.seq = ++published_;
+    slot.timestamp = timestamp;
+    latest_ = index;
+    newer_.notify_all();
+    if (armed_ && arm_is_met()) signal();
+    return slot.seq;
+}
+
+void FrameRing::give_back(std::size_t index) {
+    const std::lock_guard lock(mutex_);
+    slots_[index].state = State::Free;
+}
+
+void FrameRing::unpin(std::size_t index) {
+    const std::lock_guard lock(mutex_);
+    Slot& slot = slots_[index];
+    if (--slot.readers == 0 && index != latest_) slot.state = State::Free;
+}
+
+std::shared_ptr<Frame> FrameRing::pin_latest() {
+    Slot& slot = slots_[latest_];
+    auto frame = std::make_shared<Frame>(shared_from_this(), latest_, slot.seq, slot.timestamp);
+    ++slot.readers;
+    return frame;
+}
+
+std::shared_ptr<Frame> FrameRing::latest() {
+    const std::lock_guard lock(mutex_);
+    return latest_ == kNone ? nullptr : pin_latest();
+}
+
+std::shared_ptr<Frame> FrameRing::wait_newer(std::uint64_t seq,
+                                             std::chrono::duration<double> timeout) {
+    std::unique_lock lock(mutex_);
+    if (seq + 1 > wanted_seq_) {
+        wanted_seq_ = seq + 1;
+        wanted_.notify_all();
+    }
+    const auto newer = [this, seq] { return latest_ != kNone && slots_[latest_].seq > seq; };
+    newer_.wait_for(lock, bounded(timeout), [&] { return closed_ || newer(); });
+    return newer() ? pin_latest() : nullptr;
+}
+
+void FrameRing::arm(std::uint64_t seq, double not_before) {
+    const std::lock_guard lock(mutex_);
+    eventfd_t ignored = 0;
+    eventfd_read(event_fd_, &ignored);
+    armed_ = true;
+    armed_seq_ = seq;
+    armed_time_ = not_before;
+    if (closed_ || arm_is_met()) {
+        signal();
+    } else {
+        wanted_.notify_all();
+    }
+}
+
+bool FrameRing::arm_is_met() const {
+    return latest_ != kNone && slots_[latest_].seq > armed_seq_ &&
+           slots_[latest_].timestamp >= armed_time_;
+}
+
+void FrameRing::signal() {
+    armed_ = false;
+    // Cannot block: the counter is cleared by each arm and far from its limit.
+    eventfd_write(event_fd_, 1);
+}
+
+void FrameRing::close() {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    newer_.notify_all();
+    wanted_.notify_all();
+    signal();
+}
+
+bool FrameRing::closed() const {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+}
+
+std::uint64_t FrameRing::published() const {
+    const std::lock_guard lock(mutex_);
+    return published_;
+}
+
+std::uint64_t FrameRing::dropped() const {
+    const std::lock_guard lock(mutex_);
+    return dropped_;
+}
+
+}  // namespace facectrl

@@ -1,0 +1,111 @@
+// The only file compiled with -mavx2 -mfma: nothing here may run before the processor was asked,
+// and no template or inline function of other headers may be instantiated here, or the linker
+// could keep this file's wide copy for everybody.
+#include "gray_row.hpp"
+
+#if defined(__AVX2__) && defined(__FMA__)
+
+#include <immintrin.h>
+
+namespace facectrl {
+namespace {
+
+constexpr int kLanes = 8;
+
+__m256 to_float(__m128i eight_bytes) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight_bytes));
+}
+
+__m256 expand_limited(__m256 luma) {
+    const __m256 gray = _mm256_mul_ps(_mm256_sub_ps(luma, _mm256_set1_ps(16.0f)),
+                                      _mm256_set1_ps(255.0f / 219.0f));
+    return _mm256_min_ps(_mm256_max_ps(gray, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
+}
+
+struct Gray8 {
+    static constexpr int kStep = 1;
+    static constexpr int kReads = 8;  // bytes one load touches
+    static __m256 load(const std::uint8_t* p) {
+        return to_float(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    }
+};
+
+struct Nv12 {
+    static constexpr int kStep = 1;
+    static constexpr int kReads = 8;
+    static __m256 load(const std::uint8_t* p) { return expand_limited(Gray8::load(p)); }
+};
+
+struct Yuyv {
+    static constexpr int kStep = 2;
+    static constexpr int kReads = 16;
+    static __m256 load(const std::uint8_t* p) {
+        const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i luma = _mm_and_si128(pairs, _mm_set1_epi16(0x00ff));
+        return expand_limited(_mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(luma)));
+    }
+};
+
+struct Bgr24 {
+    static constexpr int kStep = 3;
+    static constexpr int kReads = 28;
+    // Four pixels from each of two loads, 12 bytes apart; each lane picks one channel.
+    static __m256 channel(__m256i pixels, int offset) {
+        const __m256i pick = _mm256_add_epi32(
+            _mm256_setr_epi32(0, 3, 6, 9, 0, 3, 6, 9), _mm256_set1_epi32(offset));
+        // High bytes with bit 7 set make the shuffle write zeros there.
+        const __m256i mask = _mm256_or_si256(pick, _mm256_set1_epi32(static_cast<int>(0x80808000)));
+        return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(pixels, mask));
+    }
+    static __m256 load(const std::uint8_t* p) {
+        const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 12));
+        const __m256i pixels = _mm256_set_m128i(high, low);
+        __m256 gray = _mm256_mul_ps(channel(pixels, 0), _mm256_set1_ps(0.114f));
+        gray = _mm256_fmadd_ps(channel(pixels, 1), _mm256_set1_ps(0.587f), gray);
+        return _mm256_fmadd_ps(channel(pixels, 2), _mm256_set1_ps(0.299f), gray);
+    }
+};
+
+template <class Format>
+void accumulate(const std::uint8_t* pixels, int n, float weight, float* acc) {
+    const __m256 w = _mm256_set1_ps(weight);
+    int i = 0;
+    // A load may touch more bytes than its eight pixels own: stop while all of them are ours.
+    for (; i * Format::kStep + Format::kReads <= n * Format::kStep; i += kLanes) {
+        const __m256 sum =
+            _mm256_fmadd_ps(w, Format::load(pixels + i * Format::kStep), _mm256_loadu_ps(acc + i));
+        _mm256_storeu_ps(acc + i, sum);
+    }
+    if (i == n) return;
+    alignas(32) std::uint8_t rest[kLanes * Format::kStep + 32] = {};
+    alignas(32) float rest_acc[kLanes];
+    // For BGR24 up to nine pixels are left: one pass of eight is not always the last.
+    while (i < n) {
+        const int left = n - i < kLanes ? n - i : kLanes;
+        __builtin_memcpy(rest, pixels + i * Format::kStep,
+                         static_cast<std::size_t>(left * Format::kStep));
+        _mm256_store_ps(rest_acc, _mm256_mul_ps(w, Format::load(rest)));
+        for (int k = 0; k < left; ++k) acc[i + k] += rest_acc[k];
+        i += left;
+    }
+}
+
+}  // namespace
+
+const GrayRowKernels* avx2_gray_rows() {
+    static constexpr GrayRowKernels kernels{accumulate<Bgr24>, accumulate<Gray8>, accumulate<Yuyv>,
+                                            accumulate<Nv12>};
+    static const bool usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return usable ? &kernels : nullptr;
+}
+
+}  // namespace facectrl
+
+#else
+
+namespace facectrl {
+const GrayRowKernels* avx2_gray_rows() { return nullptr; }
+}  // namespace facectrl
+
+#endif

@@ -1,0 +1,5 @@
+"""``python -m facectrl_fast``."""
+
+from facectrl_fast.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,181 @@
+"""Frames through OpenCV: video files, URLs, and cameras of any kind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facectrl_fast._native import FrameRing
+from facectrl_fast.capture.source import check_device, device_path
+from facectrl_fast.errors import UserError
+from facectrl_fast.types import PixelFormat, UInt8Array
+
+SLOTS = 4
+"""One being written, one the newest, one being analysed, one to spare."""
+CUT_OFF = 0.02
+"""A file whose last frames, this share of them, cannot be read counts as damaged."""
+
+
+class OpenCvSource:
+    """See ``source.Source``."""
+
+    def __init__(self, text: str, realtime: bool = True) -> None:
+        self.name = text
+        self._device = device_path(text)
+        self._is_url = "://" in text
+        self.live = self._device is not None or self._is_url
+        self._realtime = realtime
+        # Their complaints go to stderr past Python; ours say the same in one line.
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+    def check(self) -> None:
+        """See ``source.Source``."""
+        if self._device is not None:
+            check_device(self._device)
+        elif not self._is_url:
+            path = Path(self.name)
+            if not path.exists():
+                raise UserError(f"video file {path} does not exist; check --source")
+            if not path.is_file():
+                raise UserError(f"{path} is not a video file; check --source")
+            if not os.access(path, os.R_OK):
+                raise UserError(f"no permission to read {path}")
+
+    def open(self) -> OpenCvStream:
+        """See ``source.Source``. Reads one frame to learn the size."""
+        self.check()
+        capture, width, height = self._probe()
+        if not self.live:
+            # The probe took the first frame: begin again, so that it is shown, too.
+            capture.release()
+            capture = self._capture()
+        ring = FrameRing(SLOTS, PixelFormat.BGR24, width, height)
+        return OpenCvStream(self.name, capture, ring, pace=None if self.live else self._realtime)
+
+    def _capture(self) -> cv2.VideoCapture:
+        if self._device is not None:
+            return cv2.VideoCapture(str(self._device), cv2.CAP_V4L2)
+        return cv2.VideoCapture(self.name)
+
+    def _probe(self) -> tuple[cv2.VideoCapture, int, int]:
+        capture = self._capture()
+        image = capture.read()[1] if capture.isOpened() else None
+        if image is None:
+            capture.release()
+            if self._device is not None:
+                raise UserError(
+                    f"the camera {self._device} gives no picture: another program uses it, or it "
+                    "is no camera; close the other program or choose another --source"
+                )
+            what = "no video comes from" if self._is_url else "cannot read video from"
+            raise UserError(f"{what} {self.name}; check --source")
+        return capture, image.shape[1], image.shape[0]
+
+
+class OpenCvStream:
+    """See ``source.Stream``. Owns the capture and the thread that reads it."""
+
+    def __init__(
+        self, name: str, capture: cv2.VideoCapture, ring: FrameRing, pace: bool | None
+    ) -> None:
+        """Start reading.
+
+        Args:
+            name: for messages.
+            capture: open; released by the thread, which alone uses it from now on.
+            ring: of the capture's frame size, BGR24.
+            pace: None for a live source; a recording runs at its own pace (True) or waits for
+                the reader (False), so that no frame is lost however fast it runs.
+        """
+        self.ring = ring
+        self.error: UserError | None = None
+        self._name = name
+        self._capture = capture
+        self._live = pace is None
+        self._realtime = bool(pace)
+        self._start = time.monotonic()
+        self._stop = threading.Event()
+        # A daemon, since OpenCV may block in a driver for seconds and exit must not wait for it.
+        self._thread = threading.Thread(target=self._produce, name="capture", daemon=True)
+        self._thread.start()
+
+    def position(self, timestamp: float) -> float | None:
+        """See ``source.Stream``."""
+        return None if self._live else timestamp - self._start
+
+    def close(self) -> None:
+        """See ``source.Stream``. Waits for the thread for two seconds at most."""
+        self._stop.set()
+        self.ring.close()
+        self._thread.join(timeout=2.0)
+
+    def _produce(self) -> None:
+        try:
+            (self._read_live if self._live else self._read_recording)()
+        except Exception as error:
+            # Whatever it was, the reader must learn that no more frames come.
+            self.error = UserError(f"{self._name}: reading failed ({error})")
+        finally:
+            self._capture.release()
+            self.ring.close()
+
+    def _read_live(self) -> None:
+        while not self._stop.is_set():
+            # cv2 releases the GIL while it waits for the device and while it decodes.
+            if not self._capture.grab():
+                if not self._stop.is_set():
+                    self.error = UserError(f"the camera {self._name} stopped giving pictures")
+                return
+            if not self._hand_over(time.monotonic):
+                return
+
+    def _read_recording(self) -> None:
+        frames = 0
+        while not self._stop.is_set():
+            if not self._realtime and not self.ring.wait_wanted(timeout=1.0):
+                continue
+            if not self._capture.grab():
+                self._check_length(frames)
+                return
+            frames += 1
+            due = self._start + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if self._realtime and self._stop.wait(max(due - time.monotonic(), 0)):
+                return
+            if not self._hand_over(lambda due=due: due):  # type: ignore[misc]
+                return
+
+    def _hand_over(self, timestamp: Callable[[], float]) -> bool:
+        """Decode the grabbed frame into a slot; False where the stream has to end."""
+        stamp = timestamp()
+        slot = self.ring.begin_write()
+        if slot is None:
+            return not self.ring.closed
+        there, image = self._capture.retrieve(slot.array)
+        if not there:
+            return True  # a broken frame is a dropped frame
+        if not _same_memory(image, slot.array):
+            self.error = UserError(f"{self._name} changed its picture size; start again")
+            return False
+        slot.publish(stamp)
+        return True
+
+    def _check_length(self, frames: int) -> None:
+        expected = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        rate = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
+        if expected > 0 and frames < expected - max(CUT_OFF * expected, 2):
+            self.error = UserError(
+                f"{self._name} ends after {frames / rate:.1f} s of {expected / rate:.1f} s: "
+                "the file is damaged or cut off"
+            )
+
+
+def _same_memory(image: object, slot: UInt8Array) -> bool:
+    """Whether OpenCV wrote into the slot; it allocates anew where the size does not fit."""
+    return isinstance(image, np.ndarray) and image.ctypes.data == slot.ctypes.data

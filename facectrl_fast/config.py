@@ -1,0 +1,30 @@
+"""What can be chosen about a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facectrl_fast.models import PACKAGED_MODEL
+
+DETECTORS = ("auto", "yunet", "haar", "haar-seed")
+TRACKERS = ("none", "csrt", "kcf", "mosse")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of ``facectrl-fast run``."""
+
+    source: str = "0"
+    realtime: bool = True
+    player: str | None = None
+    """A player's name, None for whichever played last."""
+    detector: str = "auto"
+    detector_model: Path | None = None
+    tracker: str = "none"
+    model: Path = PACKAGED_MODEL
+    rate: float = 10.0
+    """Analyses a second."""
+    dry_run: bool = False
+    preview: bool = False
+    record: Path | None = None

@@ -1,0 +1,106 @@
+"""Reads labelled pictures from a folder with on/ and off/, and splits them honestly."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facectrl_fast.errors import UserError
+
+LABELS = ("on", "off")
+"""Folder names, in the order of the class numbers."""
+SUFFIXES = (".png", ".jpg", ".jpeg")
+STRETCH = 50
+"""Numbered pictures without a group: this many in a row count as one recording."""
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """One training picture, a crop of a face."""
+
+    path: Path
+    label: int
+    """Index into LABELS."""
+    group: str
+    """Pictures of one group show the same person or the same moments."""
+
+
+def read_folder(folder: Path) -> list[LabelledPicture]:
+    """All pictures of a dataset, in natural order.
+
+    A file named ``GROUP__REST.png`` belongs to that group. Other files count as frames of a
+    recording, in the order of their numbers, and neighbouring frames form a group.
+
+    Raises:
+        UserError: no folder, or a class is missing or has a single picture.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"dataset {folder} is not a folder; it should hold on/ and off/ with pictures"
+        )
+    pictures: list[LabelledPicture] = []
+    for label, name in enumerate(LABELS):
+        files = sorted(
+            (p for p in (folder / name).glob("*") if p.suffix.lower() in SUFFIXES), key=_natural
+        )
+        if len(files) < 2:
+            raise UserError(
+                f"dataset {folder}: {name}/ has {len(files)} pictures (png or jpg); "
+                "both on/ and off/ need at least 2"
+            )
+        stretch = min(STRETCH, max(len(files) // 10, 1))
+        for number, path in enumerate(files):
+            group, separator, _ = path.stem.partition("__")
+            if not separator:
+                group = f"{name}-stretch-{number // stretch}"
+            pictures.append(LabelledPicture(path, label, group))
+    return pictures
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)
+    ]
+
+
+def split_by_group(
+    pictures: list[LabelledPicture], validation_share: float, seed: int
+) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
+    """Training and validation pictures; no group is on both sides, both labels are on each.
+
+    Near-duplicates on both sides make any model look perfect.
+
+    Raises:
+        UserError: the pictures have too few groups to be split so.
+    """
+    rng = np.random.default_rng(seed)
+    by_group: dict[str, list[LabelledPicture]] = {}
+    for picture in pictures:
+        by_group.setdefault(picture.group, []).append(picture)
+    groups = sorted(by_group)
+    rng.shuffle(groups)
+    wanted = [
+        max(1, round(validation_share * sum(p.label == label for p in pictures)))
+        for label in range(len(LABELS))
+    ]
+    total = [sum(p.label == label for p in pictures) for label in range(len(LABELS))]
+    held_back = [0] * len(LABELS)
+    validation_groups: set[str] = set()
+    for group in groups:
+        counts = [sum(p.label == label for p in by_group[group]) for label in range(len(LABELS))]
+        helps = any(c and h < w for c, h, w in zip(counts, held_back, wanted, strict=True))
+        leaves = all(h + c < t for c, h, t in zip(counts, held_back, total, strict=True))
+        if helps and leaves:
+            validation_groups.add(group)
+            held_back = [h + c for h, c in zip(held_back, counts, strict=True)]
+    if 0 in held_back:
+        raise UserError(
+            "the dataset cannot be split into training and validation: on/ and off/ need pictures "
+            "of at least two persons or recordings each"
+        )
+    training = [p for p in pictures if p.group not in validation_groups]
+    validation = [p for p in pictures if p.group in validation_groups]
+    return training, validation

@@ -1,0 +1,80 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The vote window. Verdicts and times in, the verdict that held for the whole window out."""
+
+from libc.math cimport isfinite
+
+cdef enum:
+    CAPACITY = 64
+    NONE = -1
+
+
+cdef class VoteCounter:
+    """A streak of equal verdicts, as small integers; O(1) a vote, nothing allocated.
+
+    ``windows[v]`` is how long verdict ``v`` must hold, in seconds. All verdicts of the window
+    agree exactly if the streak began before it; the last ``least_votes`` times of the streak tell
+    whether there are enough of them in it.
+    """
+
+    cdef double windows[CAPACITY]
+    cdef double times[CAPACITY]
+    cdef int kinds
+    cdef int least_votes
+    cdef int current
+    cdef long long count
+    cdef double since
+    cdef double last
+
+    def __init__(self, windows, int least_votes):
+        if not 1 <= len(windows) <= CAPACITY:
+            raise ValueError("windows: need 1 to 64 of them")
+        if not 1 <= least_votes <= CAPACITY:
+            raise ValueError("least_votes: must be 1 to 64")
+        for i, window in enumerate(windows):
+            if not (isfinite(window) and window > 0):
+                raise ValueError("windows: must be positive numbers of seconds")
+            self.windows[i] = window
+        self.kinds = len(windows)
+        self.least_votes = least_votes
+        self.clear()
+
+    cpdef void clear(self):
+        """Forget the streak."""
+        self.current = NONE
+        self.count = 0
+        self.since = 0.0
+        self.last = 0.0
+
+    cpdef bint add(self, int verdict, double timestamp) except -1:
+        """Count one verdict; True while it has held for its whole window.
+
+        A pause longer than the verdict's window, or a clock that went backwards, starts the
+        streak anew: nobody knows what was there in between.
+        """
+        if not 0 <= verdict < self.kinds:
+            raise ValueError("verdict: unknown")
+        if not isfinite(timestamp):
+            raise ValueError("timestamp: must be finite")
+        cdef double window = self.windows[verdict]
+        cdef double gap = timestamp - self.last
+        if verdict != self.current or gap < 0 or gap > window:
+            self.current = verdict
+            self.since = timestamp
+            self.count = 0
+        self.last = timestamp
+        self.times[self.count % self.least_votes] = timestamp
+        self.count += 1
+        if timestamp - self.since < window or self.count < self.least_votes:
+            return False
+        # The slot that the next vote will overwrite holds the oldest of the last least_votes.
+        return timestamp - self.times[self.count % self.least_votes] <= window
+
+    @property
+    def verdict(self):
+        """The verdict of the running streak, None before the first."""
+        return None if self.current == NONE else self.current
+
+    @property
+    def streak_start(self):
+        """When the running streak began, in seconds."""
+        return self.since

@@ -1,0 +1,154 @@
+"""Shows what the program sees: in a window, or recorded to a video file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from facectrl_fast.errors import UserError
+from facectrl_fast.types import Decision, Frame, PixelFormat, UInt8Array, Verdict
+from facectrl_fast.vision.analyze import Sighting
+
+_COLOURS = {
+    Verdict.HEADPHONES_ON: (80, 200, 80),
+    Verdict.HEADPHONES_OFF: (60, 60, 230),
+    Verdict.NO_FACE: (180, 180, 180),
+    Verdict.UNSURE: (60, 190, 230),
+}
+_CODES = {PixelFormat.YUYV: cv2.COLOR_YUV2BGR_YUYV, PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12}
+
+
+@dataclass(frozen=True)
+class View:
+    """What the overlay tells beside the sighting."""
+
+    leaning: tuple[Verdict, float] | None
+    """The running vote: its verdict and since when."""
+    decision: Decision | None
+    camera_rate: float
+    """Frames a second."""
+    analysis_rate: float
+    """Analyses a second."""
+
+
+class Display(Protocol):
+    """Takes each analysed frame."""
+
+    def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
+        """Show it; False once the user wants to quit."""
+        ...
+
+    def close(self) -> None:
+        """No more frames come."""
+        ...
+
+
+def draw_overlay(frame: Frame, sighting: Sighting, view: View) -> UInt8Array:
+    """A BGR copy of the frame with box, verdict, vote and rates drawn in."""
+    image = _bgr_copy(frame)
+    colour = _COLOURS[sighting.verdict]
+    if sighting.face is not None:
+        x, y, width, height = (round(side) for side in sighting.face.box)
+        cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2)
+    words = str(sighting.verdict)
+    if sighting.on_probability is not None:
+        words += f" ({sighting.on_probability:.0%} on)"
+    lines = [(words + (", still" if sighting.still else ""), colour)]
+    if view.leaning is not None:
+        verdict, since = view.leaning
+        held = max(sighting.timestamp - since, 0)
+        lines.append((f"vote: {verdict} for {held:.1f} s", _COLOURS[verdict]))
+    if view.decision is not None:
+        verdict = view.decision.verdict
+        lines.append((f"decided: {verdict}", _COLOURS[verdict]))
+    rates = f"{view.camera_rate:.0f} frames, {view.analysis_rate:.1f} analyses a second"
+    lines.append((rates, (230, 230, 230)))
+    for row, (text, text_colour) in enumerate(lines):
+        at = (10, 22 + 20 * row)
+        for shade, thickness in (((0, 0, 0), 3), (text_colour, 1)):
+            cv2.putText(
+                image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, shade, thickness, cv2.LINE_AA
+            )
+    return image
+
+
+def _bgr_copy(frame: Frame) -> UInt8Array:
+    if frame.pixel_format is PixelFormat.BGR24:
+        return frame.array.copy()
+    code = _CODES.get(frame.pixel_format, cv2.COLOR_GRAY2BGR)
+    return np.asarray(cv2.cvtColor(frame.array, code), np.uint8)
+
+
+class PreviewWindow:
+    """A window; q or Escape in it, or closing it, quits."""
+
+    TITLE = "facectrl-fast"
+
+    def __init__(self) -> None:
+        """Open the window.
+
+        Raises:
+            UserError: there is no screen.
+        """
+        import os
+
+        # Qt would end the process where it finds no screen.
+        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise UserError("--preview needs a screen; use --record FILE.mp4 without one")
+        cv2.namedWindow(self.TITLE, cv2.WINDOW_AUTOSIZE)
+
+    def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
+        """See ``Display``."""
+        cv2.imshow(self.TITLE, draw_overlay(frame, sighting, view))
+        if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
+            return False
+        return cv2.getWindowProperty(self.TITLE, cv2.WND_PROP_VISIBLE) >= 1
+
+    def close(self) -> None:
+        """See ``Display``."""
+        cv2.destroyAllWindows()
+
+
+class Recorder:
+    """Writes the overlay to a video file, each analysed frame for as long as it lasted."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        """Prepare to write ``path`` at ``rate`` frames a second.
+
+        Raises:
+            UserError: the folder does not exist or cannot be written to.
+        """
+        if path.suffix.lower() != ".mp4":
+            raise UserError(f"--record {path}: the name must end in .mp4")
+        if not path.parent.is_dir():
+            raise UserError(f"--record {path}: the folder {path.parent} does not exist")
+        self._path = path
+        self._rate = rate
+        self._writer: cv2.VideoWriter | None = None
+        self._started = 0.0
+        self._written = 0
+
+    def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
+        """See ``Display``."""
+        image = draw_overlay(frame, sighting, view)
+        if self._writer is None:
+            size = (frame.width, frame.height)
+            fourcc = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._path), fourcc, self._rate, size)
+            if not self._writer.isOpened():
+                raise UserError(f"cannot write the recording {self._path}")
+            self._started = sighting.timestamp
+        due = int((sighting.timestamp - self._started) * self._rate) + 1
+        while self._written < due:
+            self._writer.write(image)
+            self._written += 1
+        return True
+
+    def close(self) -> None:
+        """See ``Display``."""
+        if self._writer is not None:
+            self._writer.release()

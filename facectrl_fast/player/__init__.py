@@ -1,0 +1,1 @@
+"""Media players on the session bus."""

@@ -1,0 +1,399 @@
+"""MPRIS media players on the session bus, by dbus-python."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from facectrl_fast.decide.policy import Status
+from facectrl_fast.errors import UsageError, UserError
+from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.types import Action, Command
+
+log = logging.getLogger(__name__)
+
+PREFIX = "org.mpris.MediaPlayer2."
+OBJECT_PATH = "/org/mpris/MediaPlayer2"
+PLAYER_INTERFACE = "org.mpris.MediaPlayer2.Player"
+PROPERTIES_INTERFACE = "org.freedesktop.DBus.Properties"
+TIMEOUT = 2.0
+"""Seconds that a player may take to answer."""
+SETTLE = 1.0
+"""Seconds after which a player must show the status that it was asked for."""
+# playerctld stands in for the other players, which would be controlled twice.
+PROXIES = (PREFIX + "playerctld",)
+
+_RESULT = {Command.PLAY: Status.PLAYING, Command.PAUSE: Status.PAUSED}
+_CAPABILITY = {Command.PLAY: "CanPlay", Command.PAUSE: "CanPause"}
+
+
+class PlayerEvents(Protocol):
+    """Who wants to know about players."""
+
+    def player_appeared(self, name: str, status: Status) -> None:
+        """A matching player came to the bus."""
+
+    def player_vanished(self, name: str) -> None:
+        """A matching player left the bus."""
+
+    def player_status(self, name: str, status: Status) -> None:
+        """A matching player's status changed, or was read again."""
+
+    def player_settled(self, name: str, status: Status | None) -> None:
+        """What was asked of a player is over; its status now, None if it does not say."""
+
+    def bus_lost(self) -> None:
+        """The session bus went away."""
+
+
+def check_player_name(name: str) -> str:
+    """A player's name as users give it: ``spotify``, or its whole bus name.
+
+    Raises:
+        UsageError: it can be no part of a bus name.
+    """
+    short = name.removeprefix(PREFIX)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*", short):
+        raise UsageError(
+            f"'{name}' cannot be a player's name; give the last part of its bus name, "
+            "such as spotify, vlc or mpv"
+        )
+    return short
+
+
+def matches(bus_name: str, wanted: str | None) -> bool:
+    """Whether a bus name is the wanted player or one of its instances (``vlc.instance123``)."""
+    if not bus_name.startswith(PREFIX) or bus_name in PROXIES:
+        return False
+    if wanted is None:
+        return True
+    short = bus_name.removeprefix(PREFIX).lower()
+    return short == wanted.lower() or short.startswith(wanted.lower() + ".")
+
+
+def short_name(bus_name: str) -> str:
+    """The name as users know it."""
+    return bus_name.removeprefix(PREFIX)
+
+
+def open_session_bus(address: str | None = None) -> Any:
+    """A private connection to the session bus, dispatched by whichever MainLoop runs.
+
+    Args:
+        address: of another bus than the session's.
+
+    Raises:
+        UserError: there is no bus, or dbus-python is not installed.
+    """
+    try:
+        import dbus.bus
+        from dbus.mainloop.glib import DBusGMainLoop
+    except ImportError as error:
+        raise UserError(f"dbus-python is missing ({error}); install facectrl-fast again") from None
+    try:
+        bus = dbus.bus.BusConnection(
+            address or dbus.bus.BusConnection.TYPE_SESSION, mainloop=DBusGMainLoop()
+        )
+    except dbus.DBusException as error:
+        raise UserError(
+            f"no session bus ({error.get_dbus_message()}); run this inside your desktop session, "
+            "or under dbus-run-session"
+        ) from None
+    # libdbus would end the process without a word.
+    bus.set_exit_on_disconnect(False)
+    return bus
+
+
+@dataclass
+class _Player:
+    name: str
+    status: Status | None = None
+    """None until the player has said it."""
+
+
+@dataclass
+class _Pending:
+    """An action whose effect has not been seen yet."""
+
+    action: Action
+    timer: int | None = None
+
+
+class MprisPlayers:
+    """Follows the matching players and does what is asked of them.
+
+    Nothing here blocks: every call has a timeout and its answer comes through the main loop, so
+    that a player that hangs holds up nothing. Players are told apart by their connection, since
+    one player may own several names.
+    """
+
+    def __init__(self, loop: MainLoop, bus: Any, wanted: str | None, events: PlayerEvents) -> None:
+        """Prepare; ``start`` begins.
+
+        Args:
+            loop: dispatches everything.
+            bus: a connection from ``open_session_bus``; closed by ``close``.
+            wanted: a player's name as in ``check_player_name``, None for all players.
+            events: is told what happens.
+        """
+        self._loop = loop
+        self._wanted = wanted
+        self._events = events
+        self._names: dict[str, str] = {}  # bus name -> connection
+        self._players: dict[str, _Player] = {}  # connection -> player
+        self._pending: dict[str, _Pending] = {}  # connection -> action
+        self._bus = bus
+
+    def start(self) -> None:
+        """Report the players that are there, then all that happens to any of them."""
+        self._bus.call_on_disconnection(lambda _: self._loop.guard(self._events.bus_lost))
+        self._bus.add_signal_receiver(
+            self._guarded(self._owner_changed),
+            "NameOwnerChanged",
+            "org.freedesktop.DBus",
+            "org.freedesktop.DBus",
+            "/org/freedesktop/DBus",
+            arg0namespace=PREFIX.rstrip("."),
+        )
+        self._bus.add_signal_receiver(
+            self._guarded(self._properties_changed),
+            "PropertiesChanged",
+            PROPERTIES_INTERFACE,
+            path=OBJECT_PATH,
+            sender_keyword="sender",
+            arg0=PLAYER_INTERFACE,
+        )
+        # Subscribed before the question, so that nobody slips through between the two.
+        self._ask_bus("ListNames", (), self._names_listed)
+
+    def close(self) -> None:
+        """Leave the bus. Nothing is reported any more."""
+        for pending in self._pending.values():
+            if pending.timer is not None:
+                self._loop.remove(pending.timer)
+        self._pending.clear()
+        self._bus.close()
+
+    def perform(self, action: Action) -> None:
+        """Ask a player to play or pause; ``player_settled`` tells the end of it.
+
+        The status is read just before: a player that does it already is left alone.
+        """
+        owner = self._names.get(action.player)
+        if owner is None:
+            self._events.player_settled(action.player, None)
+            return
+        self._forget_pending(owner)
+        self._pending[owner] = _Pending(action)
+        self._read(owner, lambda properties: self._ask_player(owner, action, properties))
+
+    def _ask_player(self, owner: str, action: Action, properties: dict[str, Any] | None) -> None:
+        if not self._is_pending(owner, action) or properties is None:
+            self._settle(owner, action, None)
+            return
+        name = short_name(action.player)
+        if _status(properties) is _RESULT[action.command]:
+            self._settle(owner, action, _status(properties))
+            return
+        if not properties.get(_CAPABILITY[action.command], True):
+            log.warning(
+                "%s cannot %s now (it says %s: false); left alone",
+                name,
+                action.command.value.lower(),
+                _CAPABILITY[action.command],
+            )
+            self._settle(owner, action, _status(properties))
+            return
+
+        def failed(error: Exception) -> None:
+            log.warning("%s did not %s: %s", name, action.command.value.lower(), _reason(error))
+            self._settle(owner, action, None)
+
+        self._call(
+            owner,
+            PLAYER_INTERFACE,
+            action.command.value,
+            "",
+            (),
+            lambda: self._await_effect(owner, action),
+            failed,
+        )
+
+    def _await_effect(self, owner: str, action: Action) -> None:
+        pending = self._pending.get(owner)
+        if pending is None or pending.action is not action:
+            return
+
+        def check(properties: dict[str, Any] | None) -> None:
+            if not self._is_pending(owner, action):
+                return
+            status = None if properties is None else _status(properties)
+            if status is not None and status is not _RESULT[action.command]:
+                log.warning(
+                    "%s was asked to %s and is still %s; left alone",
+                    short_name(action.player),
+                    action.command.value.lower(),
+                    status.value.lower(),
+                )
+            self._settle(owner, action, status)
+
+        pending.timer = self._loop.call_later(SETTLE, lambda: self._read(owner, check))
+
+    def _is_pending(self, owner: str, action: Action) -> bool:
+        pending = self._pending.get(owner)
+        return pending is not None and pending.action is action
+
+    def _settle(self, owner: str, action: Action, status: Status | None) -> None:
+        if not self._is_pending(owner, action):
+            return
+        self._forget_pending(owner)
+        if status is not None and owner in self._players:
+            self._players[owner].status = status
+        self._events.player_settled(action.player, status)
+
+    def _forget_pending(self, owner: str) -> None:
+        pending = self._pending.pop(owner, None)
+        if pending is not None and pending.timer is not None:
+            self._loop.remove(pending.timer)
+
+    def _names_listed(self, names: Any) -> None:
+        for name in map(str, names):
+            if matches(name, self._wanted):
+                self._ask_bus("GetNameOwner", (name,), partial(self._name_owned, name))
+
+    def _name_owned(self, name: str, owner: Any) -> None:
+        self._add_name(name, str(owner))
+
+    def _owner_changed(self, name: Any, old: Any, new: Any) -> None:
+        name = str(name)
+        if not matches(name, self._wanted):
+            return
+        if old:
+            self._drop_name(name)
+        if new:
+            self._add_name(name, str(new))
+
+    def _add_name(self, name: str, owner: str) -> None:
+        if self._names.get(name) == owner:
+            return
+        self._names[name] = owner
+        if owner not in self._players:
+            self._players[owner] = _Player(name)
+            self._refresh(owner)
+
+    def _drop_name(self, name: str) -> None:
+        owner = self._names.pop(name, None)
+        player = self._players.get(owner) if owner is not None else None
+        if owner is None or player is None or player.name != name:
+            return
+        self._forget_pending(owner)
+        del self._players[owner]
+        if player.status is not None:
+            self._events.player_vanished(name)
+        other = next((n for n, o in self._names.items() if o == owner), None)
+        if other is not None:
+            self._players[owner] = _Player(other)
+            self._refresh(owner)
+
+    def _properties_changed(
+        self, _interface: Any, changed: Any, invalidated: Any, sender: str
+    ) -> None:
+        if sender not in self._players:
+            return
+        status = _status(changed)
+        if status is not None:
+            self._status_is(sender, status)
+        elif "PlaybackStatus" in invalidated:
+            self._refresh(sender)
+
+    def _refresh(self, owner: str) -> None:
+        def answered(properties: dict[str, Any] | None) -> None:
+            status = None if properties is None else _status(properties)
+            if status is not None:
+                self._status_is(owner, status)
+
+        self._read(owner, answered)
+
+    def _status_is(self, owner: str, status: Status) -> None:
+        player = self._players.get(owner)
+        if player is None:
+            return
+        first = player.status is None
+        player.status = status
+        if first:
+            self._events.player_appeared(player.name, status)
+            return
+        self._events.player_status(player.name, status)
+        pending = self._pending.get(owner)
+        if pending is not None and status is _RESULT[pending.action.command]:
+            self._settle(owner, pending.action, status)
+
+    def _read(self, owner: str, then: Callable[[dict[str, Any] | None], None]) -> None:
+        """Read all of a player's properties; ``then`` gets None if it does not answer."""
+        player = self._players.get(owner)
+        name = short_name(player.name) if player else owner
+
+        def failed(error: Exception) -> None:
+            if owner in self._players:
+                log.warning("%s does not answer: %s", name, _reason(error))
+            then(None)
+
+        self._call(owner, PROPERTIES_INTERFACE, "GetAll", "s", (PLAYER_INTERFACE,), then, failed)
+
+    def _ask_bus(self, method: str, args: tuple[str, ...], then: Callable[[Any], None]) -> None:
+        # An error here means that the name or the bus is gone, which is told by signals.
+        self._bus.call_async(
+            "org.freedesktop.DBus",
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus",
+            method,
+            "s" * len(args),
+            args,
+            self._guarded(then),
+            lambda _: None,
+            timeout=TIMEOUT,
+        )
+
+    def _call(
+        self,
+        owner: str,
+        interface: str,
+        method: str,
+        signature: str,
+        args: tuple[str, ...],
+        replied: Callable[..., None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._bus.call_async(
+            owner,
+            OBJECT_PATH,
+            interface,
+            method,
+            signature,
+            args,
+            self._guarded(replied),
+            self._guarded(failed),
+            timeout=TIMEOUT,
+        )
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """dbus-python logs what a handler raises and goes on; here it ends the loop."""
+        return lambda *args, **keywords: self._loop.guard(lambda: callback(*args, **keywords))
+
+
+def _status(properties: Any) -> Status | None:
+    try:
+        return Status(str(properties["PlaybackStatus"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _reason(error: Exception) -> str:
+    name = getattr(error, "get_dbus_name", lambda: None)()
+    if name == "org.freedesktop.DBus.Error.NoReply":
+        return f"no answer within {TIMEOUT:g} s"
+    return str(error).partition(": ")[2] or str(error) or type(error).__name__

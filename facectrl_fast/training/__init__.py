@@ -1,0 +1,1 @@
+"""Training and exporting models; needs the extra ``train``."""

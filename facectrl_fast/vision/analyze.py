@@ -1,0 +1,70 @@
+"""From a frame to a verdict: gate, locate, classify."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from facectrl_fast.types import Face, Frame, Verdict
+from facectrl_fast.vision.classify import Classifier
+from facectrl_fast.vision.gate import Gate
+from facectrl_fast.vision.locate import Locator
+
+GRACE = 0.3
+"""Seconds for which a face that was just there may be missed before the verdict is NO_FACE."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one frame shows."""
+
+    verdict: Verdict
+    timestamp: float
+    face: Face | None = None
+    on_probability: float | None = None
+    """Of wearing headphones; None without a classified face."""
+    still: bool = False
+    """Repeated from the frame before, since nothing moved."""
+
+
+class FrameAnalyzer:
+    """Judges frames one after the other."""
+
+    def __init__(self, gate: Gate, locator: Locator, classifier: Classifier) -> None:
+        self._gate = gate
+        self._locator = locator
+        self._classifier = classifier
+        self._last: Sighting | None = None
+        self._face_seen = float("-inf")
+
+    def analyze(self, frame: Frame) -> Sighting:
+        """The sighting of a frame; frames come in the order of their timestamps."""
+        now = frame.timestamp
+        scene = self._gate.look(frame.array, frame.pixel_format, now)
+        if scene.blind:
+            # Nothing to repeat once there is light again.
+            self._last = None
+            self._locator.forget()
+            verdict = Verdict.NO_FACE if scene.covered else Verdict.UNSURE
+            return Sighting(verdict, now)
+        if scene.still and self._last is not None and self._last.verdict is not Verdict.UNSURE:
+            return replace(self._last, timestamp=now, still=True)
+        self._last = self._examine(frame)
+        self._gate.analysed(now)
+        return self._last
+
+    def forget(self) -> None:
+        """The camera was away."""
+        self._gate.forget()
+        self._locator.forget()
+        self._last = None
+        self._face_seen = float("-inf")
+
+    def _examine(self, frame: Frame) -> Sighting:
+        now = frame.timestamp
+        face = self._locator.locate(frame)
+        if face is None:
+            missed_briefly = now - self._face_seen < GRACE
+            return Sighting(Verdict.UNSURE if missed_briefly else Verdict.NO_FACE, now)
+        self._face_seen = now
+        result = self._classifier.classify(frame.array, frame.pixel_format, face.box)
+        return Sighting(result.verdict, now, face, result.on_probability)

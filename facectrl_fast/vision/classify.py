@@ -1,0 +1,94 @@
+"""Classifies a face crop with ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from facectrl_fast.errors import UserError
+from facectrl_fast.models import PACKAGED_MODEL
+from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array, Verdict
+from facectrl_fast.vision.model_file import ModelDescription
+
+_VERDICTS = {"on": Verdict.HEADPHONES_ON, "off": Verdict.HEADPHONES_OFF}
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """An ONNX Runtime session for a program that runs all day: one thread, no spinning.
+
+    The defaults keep a pool of threads spinning between calls, which costs more than the model.
+
+    Raises:
+        UserError: there is no such file, or it is no ONNX model that this runtime can load.
+    """
+    if not path.is_file():
+        raise UserError(f"model {path} does not exist; check --model")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # An arena would keep the largest intermediate for ever; this model's are a few kilobytes.
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises a class of its own for each status
+        reason = str(error).splitlines()[0].partition(": ")[2] or type(error).__name__
+        raise UserError(f"{path} is not a usable ONNX model: {reason}") from None
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What the classifier makes of one face."""
+
+    verdict: Verdict
+    on_probability: float
+
+
+class Classifier:
+    """A headphone model, with the input array that crops are written into."""
+
+    def __init__(self, path: Path = PACKAGED_MODEL) -> None:
+        self._session = open_session(path)
+        self.description = ModelDescription.from_metadata(
+            self._session.get_modelmeta().custom_metadata_map, path
+        )
+        height, width = self.description.input_height, self.description.input_width
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        shapes = ([i.shape[1:] for i in inputs], [o.shape[1:] for o in outputs])
+        if shapes != ([[1, height, width]], [[2]]) or inputs[0].type != "tensor(float)":
+            raise UserError(
+                f"{path}: its input or output does not fit its metadata; train it again"
+            )
+        self._names = ([outputs[0].name], inputs[0].name)
+        self._on = self.description.labels.index("on")
+        self._input: Float32Array = np.zeros((1, 1, height, width), np.float32)
+
+    def classify(self, image: UInt8Array, pixel_format: PixelFormat, box: Box) -> Classification:
+        """The verdict on the face in ``box``: HEADPHONES_ON, HEADPHONES_OFF or UNSURE.
+
+        Args:
+            image: the frame, uint8, as ``pixel_format`` lays it out.
+            pixel_format: how to read it.
+            box: the face in pixels of the frame.
+
+        Raises:
+            ValueError: the box lies wholly outside the frame.
+        """
+        self.description.preprocessing(image, pixel_format, box, self._input)
+        (logits,) = self.run(self._input)
+        on = float(1 / (1 + np.exp(np.clip(logits[1 - self._on] - logits[self._on], -60, 60))))
+        if max(on, 1 - on) < self.description.confidence:
+            return Classification(Verdict.UNSURE, on)
+        return Classification(_VERDICTS["on" if on > 0.5 else "off"], on)
+
+    def run(self, batch: Float32Array) -> Float32Array:
+        """Logits (n, 2) for crops (n, 1, height, width) of gray values in [0, 1]."""
+        # ONNX Runtime releases the GIL while it runs.
+        (logits,) = self._session.run(self._names[0], {self._names[1]: batch})
+        return np.asarray(logits, np.float32)

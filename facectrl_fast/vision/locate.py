@@ -1,0 +1,105 @@
+"""Detect, then follow: where the face is, for as little work as possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from facectrl_fast.types import Box, Face, Frame, PixelFormat, UInt8Array
+from facectrl_fast.vision.detect import Detector
+from facectrl_fast.vision.track import Tracker
+
+SEARCH_EVERYWHERE = 1.0
+"""Seconds after which the whole frame is searched again: a bigger face may have come."""
+VALIDATE = 0.5
+"""Seconds for which a tracker is believed without asking the detector."""
+NEIGHBOURHOOD = 1.0
+"""The part of the frame searched around a known face: the box grown by this share of it."""
+LEAST_IN_NEIGHBOURHOOD = 0.3
+"""The smallest face looked for in the neighbourhood, as a share of its height."""
+
+
+class Locator:
+    """Finds the biggest face and keeps hold of it.
+
+    Without a tracker the detector looks at each analysed frame, but only around the last place;
+    with one, the tracker follows and the detector confirms on a schedule. Presence always comes
+    from the detector.
+    """
+
+    def __init__(self, detector: Detector, tracker: Tracker | None = None) -> None:
+        self._detector = detector
+        self._tracker = tracker
+        self._face: Face | None = None
+        self._searched = float("-inf")
+        self._validated = float("-inf")
+
+    def locate(self, frame: Frame) -> Face | None:
+        """The biggest face of the frame, None if there is none.
+
+        Args:
+            frame: any pixel format; later than the frames before it.
+        """
+        image, pixel_format, now = frame.array, frame.pixel_format, frame.timestamp
+        if self._face is None or not 0 <= now - self._searched < SEARCH_EVERYWHERE:
+            return self._search(image, pixel_format, now)
+        if self._tracker is None:
+            found = self._near(image, pixel_format, self._face.box, frame.width, frame.height)
+        elif now - self._validated < VALIDATE:
+            box = self._tracker.update(image, pixel_format)
+            found = None if box is None else replace(self._face, box=box, landmarks=None)
+        else:
+            box = self._tracker.update(image, pixel_format) or self._face.box
+            found = self._near(image, pixel_format, box, frame.width, frame.height)
+            if found is not None:
+                self._validate(image, pixel_format, found, now)
+        if found is None:
+            return self._search(image, pixel_format, now)
+        self._face = found
+        return found
+
+    def forget(self) -> None:
+        """The camera was away: start with a search."""
+        self._face = None
+
+    def _search(self, image: UInt8Array, pixel_format: PixelFormat, now: float) -> Face | None:
+        faces = self._detector.detect(image, pixel_format)
+        self._face = faces[0] if faces else None
+        self._searched = now
+        if self._face is not None:
+            self._validate(image, pixel_format, self._face, now)
+        return self._face
+
+    def _validate(
+        self, image: UInt8Array, pixel_format: PixelFormat, face: Face, now: float
+    ) -> None:
+        self._validated = now
+        if self._tracker is not None:
+            self._tracker.start(image, pixel_format, face.box)
+
+    def _near(
+        self, image: UInt8Array, pixel_format: PixelFormat, box: Box, width: int, height: int
+    ) -> Face | None:
+        if pixel_format is PixelFormat.NV12:
+            # Its rows of chroma cannot be cut along; its luma plane can.
+            image, pixel_format = image[:height], PixelFormat.GRAY8
+        x, y, box_width, box_height = box
+        left = _even(max(x - box_width * NEIGHBOURHOOD / 2, 0))
+        top = int(max(y - box_height * NEIGHBOURHOOD / 2, 0))
+        right = _even(min(x + box_width * (1 + NEIGHBOURHOOD / 2), width))
+        bottom = int(min(y + box_height * (1 + NEIGHBOURHOOD / 2), height))
+        if right - left < 2 or bottom - top < 2:
+            return None
+        part = image[top:bottom, left:right]
+        faces = self._detector.detect(part, pixel_format, LEAST_IN_NEIGHBOURHOOD)
+        return _moved(faces[0], left, top) if faces else None
+
+
+def _even(value: float) -> int:
+    """YUYV stores pixels in pairs."""
+    return int(value) // 2 * 2
+
+
+def _moved(face: Face, dx: int, dy: int) -> Face:
+    x, y, width, height = face.box
+    points = face.landmarks and tuple((px + dx, py + dy) for px, py in face.landmarks)
+    return Face((x + dx, y + dy, width, height), face.score, points)

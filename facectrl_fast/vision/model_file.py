@@ -1,0 +1,127 @@
+"""Self-describing model files: one .onnx whose metadata says what it is and how to feed it.
+
+Metadata keys, all strings:
+
+=================  ================================================================
+task               ``headphones``
+kind               ``softmax``: the output is one logit a label
+labels             JSON list, in the order of the logits
+input              JSON: ``height``, ``width``
+preprocessing      JSON: ``expansion``, ``expansion_unit``, ``resampling``
+thresholds         JSON: ``confidence``, below which the verdict is UNSURE
+data               JSON: counts of the training and validation pictures
+validation         JSON: figures on the validation pictures
+version            of the program that made it
+=================  ================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facectrl_fast.errors import UserError
+from facectrl_fast.vision.preprocess import Preprocessing
+
+TASK = "headphones"
+KINDS = ("softmax",)
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a model file says about itself."""
+
+    labels: tuple[str, ...] = ("on", "off")
+    kind: str = "softmax"
+    input_height: int = 64
+    input_width: int = 64
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    confidence: float = 0.8
+    """The least probability of the likelier label; below it the verdict is UNSURE."""
+    data: Mapping[str, int] = field(default_factory=dict)
+    validation: Mapping[str, float] = field(default_factory=dict)
+    version: str = ""
+
+    def to_metadata(self) -> dict[str, str]:
+        """The metadata entries to store in the .onnx file."""
+        return {
+            "task": TASK,
+            "kind": self.kind,
+            "labels": json.dumps(self.labels),
+            "input": json.dumps({"height": self.input_height, "width": self.input_width}),
+            "preprocessing": json.dumps(asdict(self.preprocessing)),
+            "thresholds": json.dumps({"confidence": self.confidence}),
+            "data": json.dumps(dict(self.data)),
+            "validation": json.dumps(dict(self.validation)),
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> ModelDescription:
+        """Read the entries back.
+
+        Args:
+            metadata: key to value, from the .onnx file.
+            path: the file, for the messages.
+
+        Raises:
+            UserError: the model is not one of ours, is for another task, or its entries do not
+                make sense.
+        """
+        task = metadata.get("task")
+        if task is None:
+            raise UserError(
+                f"{path} does not describe itself: it was not made by 'facectrl-fast train'"
+            )
+        if task != TASK:
+            raise UserError(f"{path} is a model for the task '{task}', not for '{TASK}'")
+        try:
+            return cls(
+                labels=_labels(json.loads(metadata["labels"])),
+                kind=_one_of(metadata["kind"], KINDS),
+                input_height=_side(json.loads(metadata["input"])["height"]),
+                input_width=_side(json.loads(metadata["input"])["width"]),
+                preprocessing=_preprocessing(json.loads(metadata["preprocessing"])),
+                confidence=_probability(json.loads(metadata["thresholds"])["confidence"]),
+                data=json.loads(metadata.get("data", "{}")),
+                validation=json.loads(metadata.get("validation", "{}")),
+                version=metadata.get("version", ""),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or sorted(map(str, value)) != ["off", "on"]:
+        raise ValueError("labels must be 'on' and 'off'")
+    return tuple(map(str, value))
+
+
+def _one_of(value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"'{value}' is none of {', '.join(allowed)}")
+    return value
+
+
+def _side(value: Any) -> int:
+    if not isinstance(value, int) or not 1 <= value <= 4096:
+        raise ValueError("input sides must be 1 to 4096")
+    return value
+
+
+def _probability(value: Any) -> float:
+    if not isinstance(value, float | int) or not 0 <= value <= 1:
+        raise ValueError("confidence must be 0 to 1")
+    return float(value)
+
+
+def _preprocessing(value: Any) -> Preprocessing:
+    across, down = (float(side) for side in value["expansion"])
+    if not (0 <= across < 1e4 and 0 <= down < 1e4):
+        raise ValueError("expansion must not be negative")
+    unit = _one_of(value["expansion_unit"], ("relative", "pixels"))
+    resampling = _one_of(value["resampling"], ("bilinear", "area"))
+    return Preprocessing((across, down), unit, resampling)  # type: ignore[arg-type]
