@@ -10,6 +10,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "frame_ring.hpp"
 #include "gate.hpp"
@@ -179,7 +180,7 @@ Target checked_target(py::array& out) {
             static_cast<int>(height)};
 }
 
-std::array<int, 4> crop_box(const std::array<double, 4>& box, int frame_width, int frame_height,
+std::tuple<int, int, int, int> crop_box(const std::array<double, 4>& box, int frame_width, int frame_height,
                             const std::array<double, 2>& expansion,
                             const std::string& expansion_unit) {
     if (frame_width <= 0 || frame_height <= 0) {

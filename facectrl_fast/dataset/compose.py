@@ -43,12 +43,36 @@ class LabelledFace:
 
     image: UInt8Array
     """BGR, uint8."""
-    box: Box
+    boxes: tuple[Box, ...]
+    """The same face as different detectors frame it; the first is the most exact."""
     label: str
     group: str
 
 
-def from_faces(annotations: Path, images: Path) -> Iterator[LabelledFace]:
+class Framing:
+    """Adds the boxes that Haar gives to faces whose boxes are known.
+
+    Its boxes are coarser than YuNet's, and the program has to work with both.
+    """
+
+    def __init__(self) -> None:
+        self._haar = open_detector("haar")
+
+    def boxes(self, image: UInt8Array, box: Box) -> tuple[Box, ...]:
+        """The box, and Haar's for the same face where it finds one."""
+        found = (face.box for face in self._haar.detect(image, PixelFormat.BGR24))
+        return (box, *(other for other in found if _same_face(box, other)))
+
+
+def _same_face(first: Box, second: Box) -> bool:
+    centres = (
+        abs(first[k] + first[k + 2] / 2 - second[k] - second[k + 2] / 2) < 0.3 * first[k + 2]
+        for k in (0, 1)
+    )
+    return all(centres) and 0.6 < first[3] / second[3] < 1.6
+
+
+def from_faces(annotations: Path, images: Path, framing: Framing) -> Iterator[LabelledFace]:
     """The biggest face of each picture; the group is the picture's folder, one person in LFW."""
     for entry in read_annotations(annotations, images):
         image = cv2.imread(str(entry.path))
@@ -56,10 +80,11 @@ def from_faces(annotations: Path, images: Path) -> Iterator[LabelledFace]:
             raise UserError(f"cannot read the picture {entry.path}")
         box = max(entry.boxes, key=lambda b: b[2] * b[3])
         person = re.sub(r"_\d+$", "", entry.path.stem)
-        yield LabelledFace(np.asarray(image, np.uint8), box, "off", person)
+        picture = np.asarray(image, np.uint8)
+        yield LabelledFace(picture, framing.boxes(picture, box), "off", person)
 
 
-def from_crops(folder: Path, detector: Detector | None) -> Iterator[LabelledFace]:
+def from_crops(folder: Path, detector: Detector, framing: Framing) -> Iterator[LabelledFace]:
     """Pictures in ``folder``/on and /off, a face in the middle of each."""
     for label in LABELS:
         for path in sorted((folder / label).glob("*.[jp][pn]g")):
@@ -70,15 +95,16 @@ def from_crops(folder: Path, detector: Detector | None) -> Iterator[LabelledFace
             height, width = picture.shape[:2]
             face_h = height / CROP_SCALE
             box: Box = (width / 2 - face_h * 0.37, height / 2 - face_h / 2, face_h * 0.74, face_h)
-            found = detector.detect(picture, PixelFormat.BGR24) if detector else []
+            found = detector.detect(picture, PixelFormat.BGR24)
             if found:
                 box = found[0].box
+            boxes = framing.boxes(picture, box)
             # One source picture may hold several people, and a person come in several pictures.
-            yield LabelledFace(picture, box, label, re.sub(r"-\d+-.*$", "", path.stem))
+            yield LabelledFace(picture, boxes, label, re.sub(r"-\d+-.*$", "", path.stem))
 
 
 def from_video(
-    path: Path, label: str, detector: Detector, every: int = 15
+    path: Path, label: str, detector: Detector, framing: Framing, every: int = 15
 ) -> Iterator[LabelledFace]:
     """Each ``every``-th frame of a video file or of a folder of numbered pictures.
 
@@ -88,7 +114,8 @@ def from_video(
         if number % every == 0:
             faces = detector.detect(image, PixelFormat.BGR24)
             if faces:
-                yield LabelledFace(image, faces[0].box, label, path.stem.split("_")[0])
+                boxes = framing.boxes(image, faces[0].box)
+                yield LabelledFace(image, boxes, label, path.stem.split("_")[0])
 
 
 def _frames(path: Path) -> Iterator[UInt8Array]:
@@ -122,7 +149,7 @@ def vary_framing(
     turn = cv2.getRotationMatrix2D(centre, rng.normal(0, 3), 1.0)
     size = (image.shape[1], image.shape[0])
     image = np.asarray(cv2.warpAffine(image, turn, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    scale = rng.uniform(0.92, 1.09)
+    scale = rng.uniform(0.92, 1.1)
     width, height = width * scale * rng.uniform(0.95, 1.06), height * scale
     middle_x = centre[0] + rng.normal(0, 0.025) * width
     middle_y = centre[1] + rng.normal(0, 0.025) * height
@@ -184,9 +211,10 @@ def compose(
             versions = [(face.label, face.image)]
             if draw and face.label == "off":
                 style = HeadphoneStyle.random(rng)
-                versions.append(("on", draw_headphones(face.image, face.box, style)))
+                versions.append(("on", draw_headphones(face.image, face.boxes[0], style)))
             for label, image in versions:
-                crop = vary_look(vary_framing(image, face.box, cut, rng), rng)
+                box = face.boxes[int(rng.integers(len(face.boxes)))]
+                crop = vary_look(vary_framing(image, box, cut, rng), rng)
                 name = out / label / f"{face.group}__{written:06d}.png"
                 if not cv2.imwrite(str(name), cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)):
                     raise UserError(f"cannot write {name}")
@@ -226,8 +254,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a video, or a folder of numbered pictures, of one label (on or off)",
     )
     parser.add_argument("--detector-model", type=Path, help="YuNet's .onnx; without it Haar")
-    parser.add_argument("--face-variants", type=int, default=3, metavar="N")
-    parser.add_argument("--crop-variants", type=int, default=24, metavar="N")
+    parser.add_argument("--face-variants", type=int, default=6, metavar="N")
+    parser.add_argument("--crop-variants", type=int, default=16, metavar="N")
     parser.add_argument("--video-variants", type=int, default=8, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     return parser
@@ -241,19 +269,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for label in LABELS:
             (options.out / label).mkdir(parents=True, exist_ok=True)
         detector = open_detector("auto", options.detector_model)
+        framing = Framing()
         total = 0
         for annotations, images in options.faces:
             total += compose(
-                from_faces(annotations, images), options.out, options.face_variants, True, rng
+                from_faces(annotations, images, framing),
+                options.out,
+                options.face_variants,
+                True,
+                rng,
             )
         for folder in options.crops:
             total += compose(
-                from_crops(folder, detector), options.out, options.crop_variants, True, rng
+                from_crops(folder, detector, framing), options.out, options.crop_variants, True, rng
             )
         for file, label in options.video:
             if label not in LABELS:
                 raise UserError(f"--video {file}: the label must be on or off, not '{label}'")
-            frames = from_video(Path(file), label, detector)
+            frames = from_video(Path(file), label, detector, framing)
             total += compose(frames, options.out, options.video_variants, True, rng)
     except UserError as error:
         print(f"compose: {error}", file=sys.stderr)

@@ -55,8 +55,7 @@ class TrainingReport:
     best_epoch: int
     validation_accuracy: float
     largest_disagreement: float
-    """Between PyTorch's and ONNX Runtime's logits on the validation pictures, relative to 1 or
-    the logit."""
+    """Between PyTorch's and ONNX Runtime's probabilities on the validation pictures."""
 
 
 def build_network() -> nn.Sequential:

@@ -23,7 +23,9 @@ TOLERANCE = 1e-5
 def export_model(
     network: nn.Module, description: ModelDescription, out: Path, crops: Float32Array
 ) -> float:
-    """Write ``out`` and return how far PyTorch's and ONNX Runtime's logits lie apart on ``crops``.
+    """Write ``out`` and return how far PyTorch and ONNX Runtime lie apart on ``crops``.
+
+    Compared are the probabilities that both make of the logits.
 
     The file is written beside ``out`` and renamed once it is known to be good, so that a failure
     leaves the old model in place.
@@ -36,7 +38,7 @@ def export_model(
 
     Raises:
         UserError: ``out`` cannot be written.
-        RuntimeError: the two runtimes disagree by more than 1e-5, relative to 1 or the logit.
+        RuntimeError: the two runtimes disagree by more than 1e-5.
     """
     network.eval()
     sample = torch.zeros(1, 1, description.input_height, description.input_width)
@@ -79,7 +81,7 @@ def _disagreement(network: nn.Module, classifier: Classifier, crops: Float32Arra
     worst = 0.0
     for part in np.array_split(crops, max(len(crops) // 1024, 1)):
         with torch.no_grad():
-            ours = network(torch.from_numpy(part)).numpy()
-        theirs = classifier.run(part)
-        worst = max(worst, float(np.max(np.abs(ours - theirs) / np.maximum(np.abs(ours), 1))))
+            ours = network(torch.from_numpy(part)).softmax(1)
+            theirs = torch.from_numpy(classifier.run(part)).softmax(1)
+        worst = max(worst, float((ours - theirs).abs().max()))
     return worst

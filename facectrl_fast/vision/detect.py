@@ -140,11 +140,12 @@ class HaarDetector:
 
 
 def _load_cascade(path: Path) -> cv2.CascadeClassifier:
+    cascade = cv2.CascadeClassifier()
     try:
-        cascade = cv2.CascadeClassifier(str(path))
+        loaded = cascade.load(str(path))
     except cv2.error:
-        cascade = None
-    if cascade is None or cascade.empty():
+        loaded = False
+    if not loaded:
         raise UserError(f"{path} is not a Haar cascade; give an OpenCV cascade .xml file")
     return cascade
 

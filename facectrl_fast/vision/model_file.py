@@ -39,8 +39,9 @@ class ModelDescription:
     input_height: int = 64
     input_width: int = 64
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    confidence: float = 0.8
-    """The least probability of the likelier label; below it the verdict is UNSURE."""
+    confidence: float = 0.6
+    """The least probability of the likelier label; below it the verdict is UNSURE. Low, since ten
+    verdicts have to agree before anything happens."""
     data: Mapping[str, int] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
     version: str = ""

@@ -1,0 +1,87 @@
+# 'make demo' and 'make test' set up all they need and are quick the second time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find csrc -type f) $(shell find facectrl_fast -name '*.pyx') CMakeLists.txt setup.py pyproject.toml
+
+# The newest PyTorch would do; a fixed one makes the training tests repeatable.
+TORCH := torch==2.13.0
+# Python's headers are those of the interpreter that PYTHON names.
+SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev dbus libgl1 \
+	python3-dev python3-venv
+TEST_PACKAGES := mpv mpv-mpris xvfb
+
+.PHONY: help demo test test-all bench bench-compare sanitize check wheel clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.installed ## set up and run the main job on a generated clip
+	$(BIN)/facectrl-fast demo
+
+test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
+	$(BIN)/pytest -m "not acceptance and not train"
+
+test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
+	$(BIN)/pytest
+
+check: $(VENV)/.installed-test ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
+	$(BIN)/pytest tests/native
+
+bench: $(VENV)/.installed-test ## measure; saves JSON under .benchmarks
+	$(BIN)/pytest bench --benchmark-only --benchmark-autosave --benchmark-group-by=group
+
+bench-compare: $(VENV)/.installed-test ## measure again; fails where the median got 30 % slower
+	$(BIN)/pytest bench --benchmark-only --benchmark-group-by=group --benchmark-compare \
+		--benchmark-compare-fail=median:30%
+
+wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
+	rm -rf build/lib.* build/bdist.* dist
+	$(BIN)/python -m build --outdir dist .
+
+clean: ## remove what was built, keep the environment
+	rm -rf build dist *.egg-info
+	find facectrl_fast -name '*.so' -delete
+
+# System packages: asks for root only if something is missing.
+$(VENV)/.system: Makefile
+	@tools=$$(for p in $(SYSTEM_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	$(call apt_install,$$tools)
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/.system-test: $(VENV)/.system
+	@tools=$$(for p in $(TEST_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	$(call apt_install,$$tools)
+	@touch $@
+
+define apt_install
+if ! command -v dpkg >/dev/null; then \
+	echo "no Debian or Ubuntu: make sure that there is what $(SYSTEM_PACKAGES) $(TEST_PACKAGES) have"; \
+elif [ -n "$(1)" ]; then \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	echo "installing $(1)"; \
+	$$root apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends $(1); \
+fi
+endef
+
+$(VENV)/bin/python: | $(VENV)/.system
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .[test]
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-train: $(VENV)/.installed-test
+	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)' -e .[train]
+	@touch $@

@@ -1,0 +1,210 @@
+"""What is asked of which player, row by row."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facectrl_fast.decide.policy import Policy, Status
+from facectrl_fast.types import Command, Decision, Verdict
+
+ON, OFF, AWAY, _ = Verdict
+PLAYING, PAUSED, STOPPED = Status
+
+
+@dataclass
+class Desk:
+    """A person, their players and the policy; players obey at once unless told otherwise."""
+
+    policy: Policy = field(default_factory=Policy)
+    status: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+    obedient: bool = True
+
+    def appears(self, player, status):
+        self.status[player] = status
+        self.policy.appeared(player, status)
+
+    def vanishes(self, player):
+        del self.status[player]
+        self.policy.vanished(player)
+
+    def by_hand(self, player, status):
+        """The user clicks; True if the policy saw that it was the user."""
+        self.status[player] = status
+        return self.policy.status_changed(player, status)
+
+    def decide(self, verdict):
+        action = self.policy.decide(Decision(verdict, 0.0))
+        if action is not None:
+            self.asked.append((action.command, action.player))
+            if self.obedient:
+                status = PLAYING if action.command is Command.PLAY else PAUSED
+                self.status[action.player] = status
+                assert not self.policy.status_changed(action.player, status), "our own change"
+            self.policy.settled(action.player, self.status[action.player])
+        return action
+
+
+PLAY, PAUSE = Command.PLAY, Command.PAUSE
+
+
+# Each row: what happens one after the other (a verdict is a decision, a status is the user's hand
+# on the player), and what the player is asked.
+ROWS = {
+    "plays at start, off: pauses": ("playing", [OFF], [PAUSE]),
+    "plays at start, on: nothing to do": ("playing", [ON], []),
+    "plays at start, nobody: pauses": ("playing", [AWAY], [PAUSE]),
+    "paused at start, on: plays": ("paused", [ON], [PLAY]),
+    "stopped at start, on: plays": ("stopped", [ON], [PLAY]),
+    "paused at start, off: nothing to do": ("paused", [OFF], []),
+    "off and on again": ("playing", [ON, OFF, ON, OFF], [PAUSE, PLAY, PAUSE]),
+    "walks away and comes back": ("playing", [ON, AWAY, ON], [PAUSE, PLAY]),
+    "off, then away, then back on": ("playing", [ON, OFF, AWAY, ON], [PAUSE, PLAY]),
+    "the same decision again acts once": ("playing", [OFF, OFF, OFF], [PAUSE]),
+    "paused by hand with headphones on stays paused": ("playing", [ON, PAUSED, ON, ON], []),
+    "paused by hand, headphones off and on: plays": ("playing", [ON, PAUSED, OFF, ON], [PLAY]),
+    "paused by hand, away and back: plays": ("playing", [ON, PAUSED, AWAY, ON], [PLAY]),
+    "paused and played by hand with headphones on": ("playing", [ON, PAUSED, PLAYING, ON], []),
+    "stopped by hand with headphones on stays stopped": ("playing", [ON, STOPPED, ON], []),
+    "played by hand with headphones off plays": ("playing", [OFF, PLAYING, OFF, OFF], [PAUSE]),
+    "played by hand with headphones off, then away": ("playing", [OFF, PLAYING, AWAY], [PAUSE] * 2),
+    "played by hand with headphones off, then on": ("playing", [OFF, PLAYING, ON], [PAUSE]),
+    "played by hand with nobody there plays": ("playing", [AWAY, PLAYING, AWAY], [PAUSE]),
+    "paused by hand before the first decision": ("playing", [PAUSED, ON, ON], []),
+    "... and then off and on": ("playing", [PAUSED, ON, OFF, ON], [PLAY]),
+}
+
+
+@pytest.mark.parametrize(("at_start", "steps", "asked"), ROWS.values(), ids=ROWS.keys())
+def test_the_rules_of_manual_control(at_start, steps, asked):
+    desk = Desk()
+    desk.appears("a", Status(at_start.capitalize()))
+    for step in steps:
+        if isinstance(step, Status):
+            assert desk.by_hand("a", step)
+        else:
+            desk.decide(step)
+    assert [command for command, _ in desk.asked] == asked
+
+
+def test_nothing_is_asked_while_no_player_is_there():
+    desk = Desk()
+    assert desk.decide(OFF) is None
+    assert desk.decide(ON) is None
+
+
+def test_what_we_paused_is_what_we_resume():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.appears("video", PAUSED)
+    desk.decide(OFF)
+    desk.decide(ON)
+    assert desk.asked == [(PAUSE, "music"), (PLAY, "music")]
+
+
+def test_without_anything_of_ours_the_player_that_played_last_is_played():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.appears("video", PAUSED)
+    desk.by_hand("music", PAUSED)
+    desk.by_hand("video", PLAYING)
+    desk.by_hand("video", PAUSED)
+    desk.decide(OFF)
+    desk.decide(ON)
+    assert desk.asked == [(PLAY, "video")]
+
+
+def test_music_is_not_started_beside_a_player_that_plays():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.appears("video", PAUSED)
+    desk.decide(OFF)
+    desk.by_hand("video", PLAYING)
+    desk.decide(ON)
+    assert desk.asked == [(PAUSE, "music")]
+
+
+def test_a_player_that_went_is_forgotten():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.decide(OFF)
+    desk.vanishes("music")
+    desk.appears("music", PAUSED)
+    assert desk.policy.paused_by_us is None
+
+
+def test_another_player_s_end_changes_nothing():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.appears("video", PAUSED)
+    desk.vanishes("video")
+    desk.decide(OFF)
+    desk.decide(ON)
+    assert desk.asked == [(PAUSE, "music"), (PLAY, "music")]
+
+
+def test_when_the_players_went_the_next_decision_is_new():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.decide(OFF)
+    desk.vanishes("music")
+    desk.policy.restart()
+    desk.appears("music", PLAYING)
+    desk.decide(OFF)
+    assert [command for command, _ in desk.asked] == [PAUSE, PAUSE]
+
+
+def test_after_a_call_that_changed_nothing_the_next_change_is_the_user_s():
+    desk = Desk(obedient=False)
+    desk.appears("stubborn", PLAYING)
+    desk.decide(OFF)
+    assert desk.by_hand("stubborn", PAUSED)
+    assert desk.policy.paused_by_us is None
+
+
+def test_a_player_that_did_not_pause_is_not_ours_to_resume():
+    desk = Desk(obedient=False)
+    desk.appears("stubborn", PLAYING)
+    desk.decide(OFF)
+    assert desk.policy.paused_by_us is None
+
+
+steps = st.lists(
+    st.one_of(
+        st.sampled_from([ON, OFF, AWAY]),
+        st.tuples(st.sampled_from("ab"), st.sampled_from(list(Status))),
+        st.sampled_from(["vanish a", "vanish b"]),
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+def test_in_any_history_the_user_wins(history):
+    """No action without a change of decision, none that changes nothing, never two at once."""
+    desk = Desk()
+    last = None
+    for step in history:
+        if isinstance(step, Verdict):
+            before = dict(desk.status)
+            action = desk.decide(step)
+            if step is last:
+                assert action is None
+            if action is not None:
+                wanted = PLAYING if action.command is PLAY else PAUSED
+                assert before[action.player] is not wanted
+                if action.command is PLAY:
+                    assert step is ON
+                    assert PLAYING not in before.values()
+                else:
+                    assert step is not ON
+            last = step
+        elif isinstance(step, str):
+            if step[-1] in desk.status:
+                desk.vanishes(step[-1])
+        elif step[0] in desk.status:
+            desk.by_hand(*step)
+        else:
+            desk.appears(*step)

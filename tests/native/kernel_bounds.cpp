@@ -1,0 +1,45 @@
+// Runs the kernels on frames that end exactly where their memory ends: under AddressSanitizer any
+// load or store outside ends the program.
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "gate.hpp"
+#include "preprocess.hpp"
+
+using namespace facectrl;
+
+int main() {
+    std::vector<const GrayRowKernels*> kernels{&portable_gray_rows()};
+    if (avx2_gray_rows() != nullptr) kernels.push_back(avx2_gray_rows());
+    const PixelFormat formats[] = {PixelFormat::BGR24, PixelFormat::GRAY8, PixelFormat::YUYV,
+                                   PixelFormat::NV12};
+    for (PixelFormat format : formats) {
+        for (int width = 1; width <= 70; ++width) {
+            const int height = 3;
+            const std::size_t row = bytes_per_pixel(format) * static_cast<std::size_t>(width);
+            // A heap block of its own for each frame: its end is guarded.
+            const auto memory = std::make_unique<std::uint8_t[]>(row * height);
+            const ImageView image{memory.get(), width, height, static_cast<std::ptrdiff_t>(row),
+                                  format};
+            for (const GrayRowKernels* rows : kernels) {
+                for (Resampling resampling : {Resampling::Bilinear, Resampling::Area}) {
+                    for (int x = 0; x < width; x += 7) {
+                        const PixelRect crop = expanded_crop({double(x), 0, double(width - x), 3},
+                                                             {true, 0, 0}, width, height);
+                        const auto out = std::make_unique<float[]>(16 * 9);
+                        resize_gray(image, crop, resampling, *rows, out.get(), 16, 9);
+                    }
+                }
+            }
+        }
+        const std::size_t row = bytes_per_pixel(format) * 33;
+        const auto memory = std::make_unique<std::uint8_t[]>(row * 25);
+        const ImageView image{memory.get(), 33, 25, static_cast<std::ptrdiff_t>(row), format};
+        LumaGate gate;
+        gate.compare(image);
+        gate.keep();
+        gate.compare(image);
+    }
+    std::puts("done");
+}

@@ -1,0 +1,50 @@
+"""The native code under the sanitizers, in C++, where Python hides nothing."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}", "-pthread"]
+
+
+def build(tmp_path, sanitizer, *sources):
+    compiler = shutil.which("c++")
+    assert compiler, "no C++ compiler: install build-essential"
+    program = tmp_path / "program"
+    flags = [*FLAGS, f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
+    subprocess.run([compiler, *flags, *map(str, sources), "-o", str(program)], check=True)
+    return program
+
+
+def run(program, *arguments):
+    # The thread sanitizer of older compilers does not get along with a randomised address space.
+    command = [str(program), *arguments]
+    if shutil.which("setarch"):
+        command = ["setarch", "-R", *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+def test_the_ring_has_no_race_tears_nothing_and_counts_drops_exactly(tmp_path, sanitizer):
+    sources = (HERE / "frame_ring_stress.cpp", ROOT / "csrc" / "frame_ring.cpp")
+    out = run(build(tmp_path, sanitizer, *sources), "20000")
+    assert out.startswith("published ")
+
+
+def test_kernels_touch_only_their_own_memory(tmp_path):
+    sources = [HERE / "kernel_bounds.cpp"]
+    sources += [ROOT / "csrc" / name for name in ("gate.cpp", "gray_row.cpp", "preprocess.cpp")]
+    wide = tmp_path / "wide.o"
+    compiler = shutil.which("c++")
+    machine = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=True)
+    wide_flags = ["-mavx2", "-mfma"] if machine.stdout.startswith("x86_64") else []
+    flags = [*FLAGS, "-fsanitize=address,undefined", *wide_flags]
+    source = ROOT / "csrc" / "gray_row_avx2.cpp"
+    subprocess.run([compiler, *flags, "-c", str(source), "-o", str(wide)], check=True)
+    assert run(build(tmp_path, "address,undefined", *sources, wide)) == "done\n"

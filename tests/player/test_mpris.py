@@ -1,0 +1,295 @@
+"""Players on a real bus: they come and go, obey, refuse, hang and are played by hand."""
+
+import dbus
+import pytest
+
+from facectrl_fast.decide.policy import Status
+from facectrl_fast.errors import UsageError, UserError
+from facectrl_fast.player.builtin import BuiltinPlayer
+from facectrl_fast.player.mpris import (
+    OBJECT_PATH,
+    PLAYER_INTERFACE,
+    PREFIX,
+    check_player_name,
+    matches,
+    open_session_bus,
+)
+from facectrl_fast.types import Action, Command
+
+PLAYING, PAUSED, STOPPED = Status
+A, B = PREFIX + "a", PREFIX + "b"
+
+
+def pause(player=A):
+    return Action(Command.PAUSE, player, "test")
+
+
+def play(player=A):
+    return Action(Command.PLAY, player, "test")
+
+
+def test_a_player_that_was_there_before_us_is_reported(players, builtin, events):
+    builtin("a", PAUSED)
+    players()
+    assert events.wait_for("appeared", A, PAUSED)
+
+
+def test_players_come_and_go(players, builtin, events):
+    players()
+    player = builtin("a", PLAYING)
+    assert events.wait_for("appeared", A, PLAYING)
+    player.close()
+    assert events.wait_for("vanished", A)
+
+
+def test_a_player_that_dies_is_gone(players, connect, events):
+    bus = connect()
+    player = BuiltinPlayer(bus, "a")
+    players()
+    assert events.wait_for("appeared", A, PLAYING)
+    del player
+    bus.close()
+    assert events.wait_for("vanished", A)
+
+
+def test_only_the_wanted_player_is_followed(players, builtin, events):
+    players("b")
+    other = builtin("a")
+    builtin("b")
+    assert events.wait_for("appeared", B, PLAYING)
+    other.close()
+    other = builtin("a")
+    instance = builtin("b.instance7")
+    assert events.wait_for("appeared", B + ".instance7", PLAYING)
+    instance.close()
+    assert events.wait_for("vanished", B + ".instance7")
+    assert {event[1] for event in events.log} == {B, B + ".instance7"}
+
+
+def test_one_player_with_two_names_counts_once(players, connect, events):
+    bus = connect()
+    BuiltinPlayer(bus, "a")
+    second = dbus.service.BusName(A + ".instance1", bus)
+    players("a")
+    assert events.wait(lambda: any(e[0] == "appeared" for e in events.log))
+    del second
+    assert events.wait(lambda: len(events.log) > 3, seconds=0.3) is False
+    assert [e[0] for e in events.log].count("appeared") == 1 or ("vanished", A) not in events.log
+
+
+def test_a_name_that_passes_to_another_connection(players, connect, events):
+    first, second = connect(), connect()
+    old = BuiltinPlayer(first, "a", PLAYING)
+    players()
+    assert events.wait_for("appeared", A, PLAYING)
+    old.close()
+    BuiltinPlayer(second, "a", PAUSED)
+    assert events.wait_for("appeared", A, PAUSED)
+    assert events.log[1] == ("vanished", A)
+
+
+def test_a_status_changed_by_hand_is_reported(players, builtin, events):
+    player = builtin("a", PLAYING)
+    players()
+    assert events.wait_for("appeared", A, PLAYING)
+    player.become(PAUSED)
+    assert events.wait_for("status", A, PAUSED)
+    player.become(STOPPED)
+    assert events.wait_for("status", A, STOPPED)
+
+
+def test_pause_and_play(players, builtin, events):
+    player = builtin("a", PLAYING)
+    ours = players()
+    assert events.wait_for("appeared", A, PLAYING)
+    ours.perform(pause())
+    assert events.wait_for("settled", A, PAUSED)
+    assert player.status is PAUSED
+    ours.perform(play())
+    assert events.wait_for("settled", A, PLAYING)
+    assert player.status is PLAYING
+
+
+class Recording(BuiltinPlayer):
+    """Notes the calls it gets."""
+
+    def __init__(self, *arguments):
+        self.calls = []
+        super().__init__(*arguments)
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Play(self):  # noqa: N802
+        self.calls.append("Play")
+        self.become(PLAYING)
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        self.calls.append("Pause")
+        self.become(PAUSED)
+
+
+def test_a_player_that_does_it_already_is_left_alone(players, connect, events):
+    player = Recording(connect(), "a", PAUSED)
+    ours = players()
+    assert events.wait_for("appeared", A, PAUSED)
+    ours.perform(pause())
+    assert events.wait_for("settled", A, PAUSED)
+    assert player.calls == []
+
+
+@pytest.mark.parametrize("command", [play, pause])
+def test_a_player_that_says_it_cannot_is_left_alone(players, builtin, events, caplog, command):
+    player = builtin("a", PAUSED if command is play else PLAYING)
+    player.can_play = player.can_pause = False
+    ours = players()
+    assert events.wait_for("appeared", A, player.status)
+    ours.perform(command())
+    assert events.wait_for("settled", A, player.status)
+    assert "left alone" in caplog.text
+
+
+class Stubborn(BuiltinPlayer):
+    """Says yes and does nothing."""
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        pass
+
+
+def test_a_player_that_does_not_do_it_is_told_of_once(players, connect, events, caplog):
+    Stubborn(connect(), "a", PLAYING)
+    ours = players()
+    assert events.wait_for("appeared", A, PLAYING)
+    ours.perform(pause())
+    assert events.wait_for("settled", A, PLAYING)
+    assert caplog.text.count("was asked to pause and is still playing") == 1
+
+
+class Failing(BuiltinPlayer):
+    """Answers with an error."""
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        raise dbus.DBusException("no track", name="org.example.NoTrack")
+
+
+def test_an_error_is_told_in_a_line(players, connect, events, caplog):
+    Failing(connect(), "a", PLAYING)
+    ours = players()
+    assert events.wait_for("appeared", A, PLAYING)
+    ours.perform(pause())
+    assert events.wait_for("settled", A, None)
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("facectrl")] == [
+        "a did not pause: no track"
+    ]
+
+
+class Hanging(BuiltinPlayer):
+    """Never answers a call; its status can still be read."""
+
+    @dbus.service.method(PLAYER_INTERFACE, async_callbacks=("reply", "error"))
+    def Pause(self, reply, error):  # noqa: N802
+        self.kept = (reply, error)
+
+
+def test_a_player_that_hangs_holds_up_nothing(players, connect, builtin, events, caplog):
+    Hanging(connect(), "a", PLAYING)
+    quick = builtin("b", PLAYING)
+    ours = players()
+    assert events.wait(lambda: len(events.log) == 2)
+    ours.perform(pause(A))
+    ours.perform(pause(B))
+    assert events.wait_for("settled", B, PAUSED)
+    assert quick.status is PAUSED
+    assert ("settled", A, None) not in events.log
+    assert events.wait_for("settled", A, None)
+    assert "a did not pause: no answer within 2 s" in caplog.text
+
+
+def test_asking_a_player_that_has_gone_settles_at_once(players, events):
+    players().perform(pause())
+    assert events.log == [("settled", A, None)]
+
+
+def test_a_lost_bus_is_reported(loop, events):
+    from facectrl_fast.player.mpris import MprisPlayers
+    from facectrl_fast.player.private_bus import PrivateBus
+
+    with PrivateBus() as address:
+        MprisPlayers(loop, open_session_bus(address), None, events).start()
+    assert events.wait_for("bus lost")
+
+
+def test_without_a_bus_one_line_says_so(no_bus):
+    with pytest.raises(UserError, match="no session bus"):
+        open_session_bus()
+
+
+@pytest.mark.parametrize(
+    ("bus_name", "wanted", "expected"),
+    [
+        ("org.mpris.MediaPlayer2.vlc", None, True),
+        ("org.mpris.MediaPlayer2.vlc", "vlc", True),
+        ("org.mpris.MediaPlayer2.vlc.instance12", "vlc", True),
+        ("org.mpris.MediaPlayer2.VLC", "vlc", True),
+        ("org.mpris.MediaPlayer2.vlc2", "vlc", False),
+        ("org.mpris.MediaPlayer2.spotify", "vlc", False),
+        ("org.mpris.MediaPlayer2.playerctld", None, False),
+        ("org.example.vlc", None, False),
+    ],
+)
+def test_which_names_are_the_wanted_player(bus_name, wanted, expected):
+    assert matches(bus_name, wanted) is expected
+
+
+@pytest.mark.parametrize("name", ["my player", "", "a..b", "9lives", "a/b", "pl;ay"])
+def test_impossible_names_are_refused(name):
+    with pytest.raises(UsageError, match="cannot be a player's name"):
+        check_player_name(name)
+
+
+def test_a_whole_bus_name_is_a_name_too():
+    assert check_player_name("org.mpris.MediaPlayer2.vlc") == "vlc"
+
+
+MPV = PREFIX + "mpv"
+
+
+def test_a_real_mpv_is_paused_and_played(players, mpv, events, connect):
+    mpv()
+    ours = players("mpv")
+    assert events.wait_for("appeared", MPV, PLAYING) or events.wait_for("status", MPV, PLAYING)
+    ours.perform(pause(MPV))
+    assert events.wait_for("settled", MPV, PAUSED)
+    ours.perform(play(MPV))
+    assert events.wait_for("settled", MPV, PLAYING)
+    read = connect().call_blocking(
+        MPV,
+        OBJECT_PATH,
+        "org.freedesktop.DBus.Properties",
+        "Get",
+        "ss",
+        (PLAYER_INTERFACE, "PlaybackStatus"),
+    )
+    assert read == "Playing"
+
+
+def test_a_real_mpv_paused_by_another_program_is_reported(players, mpv, events, connect):
+    mpv()
+    players("mpv")
+    assert events.wait_for("appeared", MPV, PLAYING) or events.wait_for("status", MPV, PLAYING)
+    other = connect()
+    for method, status in (("Pause", PAUSED), ("Play", PLAYING)):
+        before = events.log.count(("status", MPV, status))
+        other.call_blocking(MPV, OBJECT_PATH, PLAYER_INTERFACE, method, "", ())
+        assert events.wait_for("status", MPV, status, times=before + 1)
+
+
+def test_a_real_mpv_that_is_killed_is_gone_and_may_come_back(players, mpv, events):
+    process = mpv()
+    players("mpv")
+    assert events.wait(lambda: any(e[:2] == ("appeared", MPV) for e in events.log))
+    process.kill()
+    assert events.wait_for("vanished", MPV)
+    mpv()
+    assert events.wait(lambda: [e[:2] for e in events.log].count(("appeared", MPV)) == 2)

@@ -1,0 +1,120 @@
+"""Plain NumPy (and plain Python) versions of every native kernel, written for reading."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facectrl_fast.types import PixelFormat
+
+
+def gray(image: np.ndarray, pixel_format: PixelFormat) -> np.ndarray:
+    """Float64 gray in 0..255, shape (h, w)."""
+    if pixel_format is PixelFormat.BGR24:
+        return image @ np.array([0.114, 0.587, 0.299])
+    if pixel_format is PixelFormat.GRAY8:
+        return image.astype(np.float64)
+    if pixel_format is PixelFormat.YUYV:
+        luma = image[:, :, 0]
+    else:
+        luma = image[: image.shape[0] * 2 // 3]
+    return np.clip((luma.astype(np.float64) - 16) * 255 / 219, 0, 255)
+
+
+def crop_box(box, frame_width, frame_height, expansion, unit):
+    """The crop in whole pixels (x, y, width, height); None outside the frame."""
+    x, y, width, height = box
+    grow = (expansion[0] * width, expansion[1] * height) if unit == "relative" else expansion
+    result = []
+    for start, length, more, limit in (
+        (x, width, grow[0], frame_width),
+        (y, height, grow[1], frame_height),
+    ):
+        first, last = max(start - more / 2, 0), min(start - more / 2 + length + more, limit)
+        if not last > first:
+            return None
+        first = min(int(np.floor(first + 0.5)), limit - 1)
+        last = max(int(np.floor(last + 0.5)), first + 1)
+        result.append((first, last - first))
+    (x, width), (y, height) = result
+    return x, y, width, height
+
+
+def bilinear_matrix(source: int, target: int) -> np.ndarray:
+    """(target, source) weights: half-pixel centres, edges repeated, no antialiasing."""
+    matrix = np.zeros((target, source))
+    for i in range(target):
+        centre = (i + 0.5) * source / target - 0.5
+        left = int(np.floor(centre))
+        for pixel, weight in ((left, 1 - (centre - left)), (left + 1, centre - left)):
+            matrix[i, min(max(pixel, 0), source - 1)] += weight
+    return matrix
+
+
+def area_matrix(source: int, target: int) -> np.ndarray:
+    """(target, source) weights: the mean of the source pixels that each target pixel covers."""
+    edges = np.arange(target + 1) * source / target
+    pixels = np.arange(source)
+    cover = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    cover = np.maximum(cover, 0)
+    return cover / cover.sum(axis=1, keepdims=True)
+
+
+def preprocess(image, pixel_format, box, shape, expansion, unit, resampling):
+    """Float64 (h, w) in 0..1."""
+    picture = gray(image, pixel_format)
+    x, y, width, height = crop_box(box, picture.shape[1], picture.shape[0], expansion, unit)
+    crop = picture[y : y + height, x : x + width] / 255
+    matrix = bilinear_matrix if resampling == "bilinear" else area_matrix
+    return matrix(height, shape[0]) @ crop @ matrix(width, shape[1]).T
+
+
+COLUMNS, ROWS, SAMPLES = 32, 24, 4
+
+
+def gate_cells(image, pixel_format):
+    """(24, 32) means of 4 x 4 samples spread evenly over each cell."""
+    picture = gray(image, pixel_format)
+    height, width = picture.shape
+    rows = [(2 * j + 1) * height // (2 * ROWS * SAMPLES) for j in range(ROWS * SAMPLES)]
+    columns = [(2 * i + 1) * width // (2 * COLUMNS * SAMPLES) for i in range(COLUMNS * SAMPLES)]
+    samples = picture[np.ix_(rows, columns)]
+    return samples.reshape(ROWS, SAMPLES, COLUMNS, SAMPLES).mean(axis=(1, 3))
+
+
+def gate_residuals(now, kept):
+    """What is left of each cell's change once gain and offset of the whole are taken out."""
+    deviations = kept - kept.mean()
+    variance = (deviations**2).sum()
+    gain = 1.0
+    if variance > kept.size:
+        gain = np.clip((deviations * (now - now.mean())).sum() / variance, 0.5, 2.0)
+    return np.abs(now - now.mean() - gain * deviations)
+
+
+def moved_share(now, kept):
+    """The share of cells that changed more than noise explains, and the limit it was held to."""
+    residuals = gate_residuals(now, kept)
+    noise = np.sort(residuals.ravel())[int(np.float32(0.2) * residuals.size)] / 0.2533
+    limit = np.clip(5 * noise, 5, 20)
+    return (residuals > limit).mean(), limit
+
+
+class Votes:
+    """The vote window the slow way: keeps every vote."""
+
+    def __init__(self, windows, least_votes):
+        self.windows, self.least_votes, self.votes = windows, least_votes, []
+
+    def add(self, verdict, timestamp):
+        """Whether the verdict has held for its whole window."""
+        window = self.windows[verdict]
+        if self.votes and not 0 <= timestamp - self.votes[-1][1] <= window:
+            self.votes = []
+        self.votes.append((verdict, timestamp))
+        streak = []
+        for vote in reversed(self.votes):
+            if vote[0] != verdict:
+                break
+            streak.append(vote[1])
+        recent = [t for t in streak if timestamp - t <= window]
+        return timestamp - streak[-1] >= window and len(recent) >= self.least_votes
