@@ -1,11 +1,12 @@
 #include "gate.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
 
-#include "gray_row.hpp"
+#include "gray_pixel.hpp"
 
 namespace facectrl {
 namespace {
@@ -18,6 +19,27 @@ constexpr std::size_t kCells =
 constexpr float kQuietShare = 0.2f;
 constexpr float kQuietDeviations = 0.2533f;
 
+template <float (*Gray)(const std::uint8_t*)>
+void sample_as(const ImageView& image, std::vector<float>& cells) {
+    constexpr int kAcross = LumaGate::kColumns * LumaGate::kSamples;
+    constexpr int kDown = LumaGate::kRows * LumaGate::kSamples;
+    constexpr float kWeight = 1.0f / (LumaGate::kSamples * LumaGate::kSamples);
+    std::array<std::size_t, kAcross> offsets;
+    for (int i = 0; i < kAcross; ++i) {
+        const int x = (2 * i + 1) * image.width / (2 * kAcross);
+        offsets[static_cast<std::size_t>(i)] =
+            static_cast<std::size_t>(x) * bytes_per_pixel(image.format);
+    }
+    cells.assign(kCells, 0.0f);
+    for (int j = 0; j < kDown; ++j) {
+        const std::uint8_t* row = image.row((2 * j + 1) * image.height / (2 * kDown));
+        float* cell = &cells[static_cast<std::size_t>(j / LumaGate::kSamples * LumaGate::kColumns)];
+        for (std::size_t i = 0; i < kAcross; ++i) {
+            cell[i / LumaGate::kSamples] += kWeight * Gray(row + offsets[i]);
+        }
+    }
+}
+
 double mean(const std::vector<float>& values) {
     return std::accumulate(values.begin(), values.end(), 0.0) /
            static_cast<double>(values.size());
@@ -29,19 +51,12 @@ void LumaGate::sample(const ImageView& image) {
     if (image.width < kColumns || image.height < kRows) {
         throw std::invalid_argument("image: smaller than the gate's grid of 32 x 24 cells");
     }
-    cells_.assign(kCells, 0.0f);
-    const std::size_t step = bytes_per_pixel(image.format);
-    const int columns = kColumns * kSamples;
-    const int rows = kRows * kSamples;
-    for (int j = 0; j < rows; ++j) {
-        const std::uint8_t* row = image.row((2 * j + 1) * image.height / (2 * rows));
-        float* cells = &cells_[static_cast<std::size_t>(j / kSamples * kColumns)];
-        for (int i = 0; i < columns; ++i) {
-            const auto x = static_cast<std::size_t>((2 * i + 1) * image.width / (2 * columns));
-            cells[i / kSamples] += gray_of(row + x * step, image.format);
-        }
+    switch (image.format) {
+    case PixelFormat::BGR24: return sample_as<bgr_gray>(image, cells_);
+    case PixelFormat::GRAY8: return sample_as<full_gray>(image, cells_);
+    case PixelFormat::YUYV:
+    case PixelFormat::NV12: return sample_as<limited_gray>(image, cells_);
     }
-    for (float& cell : cells_) cell /= static_cast<float>(kSamples * kSamples);
 }
 
 SceneChange LumaGate::compare(const ImageView& image) {

@@ -37,6 +37,4 @@ const GrayRowKernels* avx2_gray_rows();
 // The fastest of the above on this processor.
 const GrayRowKernels& best_gray_rows();
 
-float gray_of(const std::uint8_t* pixel, PixelFormat format);
-
 }  // namespace facectrl

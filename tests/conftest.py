@@ -52,17 +52,17 @@ def no_bus(monkeypatch, tmp_path):
 
 @pytest.fixture
 def make_video(tmp_path):
-    """Writes a video of ``frames`` numbered pictures: the number is the brightness."""
+    """Writes a video of ``frames`` pictures, each brighter than the last, of a wall and a door."""
 
     def make(name="video.avi", frames=20, size=(64, 48), rate=20, fourcc="MJPG"):
         path = tmp_path / name
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), rate, size)
         assert writer.isOpened()
         for number in range(frames):
-            writer.write(np.full((size[1], size[0], 3), 10 + 10 * (number % 24), np.uint8))
+            image = np.full((size[1], size[0], 3), 2 + 10 * (number % 23), np.uint8)
+            image[:, size[0] // 2 :] += 16
+            writer.write(image)
         writer.release()
         return path
 
     return make
-
-

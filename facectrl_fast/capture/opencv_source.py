@@ -47,10 +47,12 @@ class OpenCvSource:
                 raise UserError(f"{path} is not a video file; check --source")
             if not os.access(path, os.R_OK):
                 raise UserError(f"no permission to read {path}")
+            self._probe()[0].release()
 
     def open(self) -> OpenCvStream:
         """See ``source.Source``. Reads one frame to learn the size."""
-        self.check()
+        if self._device is not None:
+            check_device(self._device)
         capture, width, height = self._probe()
         if not self.live:
             # The probe took the first frame: begin again, so that it is shown, too.

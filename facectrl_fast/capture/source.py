@@ -36,7 +36,7 @@ class Source(Protocol):
     """A camera, which may come back after a failure; else a recording, which has an end."""
 
     def check(self) -> None:
-        """Find out without opening it whether it is there.
+        """Find out whether it is there and of use; a camera is not switched on for it.
 
         Raises:
             UserError: it is not.

@@ -35,6 +35,8 @@ class FrameAnalyzer:
         self._classifier = classifier
         self._last: Sighting | None = None
         self._face_seen = float("-inf")
+        # False while a face that was just there is missed: that is no verdict to repeat.
+        self._settled = True
 
     def analyze(self, frame: Frame) -> Sighting:
         """The sighting of a frame; frames come in the order of their timestamps."""
@@ -46,7 +48,7 @@ class FrameAnalyzer:
             self._locator.forget()
             verdict = Verdict.NO_FACE if scene.covered else Verdict.UNSURE
             return Sighting(verdict, now)
-        if scene.still and self._last is not None and self._last.verdict is not Verdict.UNSURE:
+        if scene.still and self._last is not None and self._settled:
             return replace(self._last, timestamp=now, still=True)
         self._last = self._examine(frame)
         self._gate.analysed(now)
@@ -63,8 +65,9 @@ class FrameAnalyzer:
         now = frame.timestamp
         face = self._locator.locate(frame)
         if face is None:
-            missed_briefly = now - self._face_seen < GRACE
-            return Sighting(Verdict.UNSURE if missed_briefly else Verdict.NO_FACE, now)
+            self._settled = now - self._face_seen >= GRACE
+            return Sighting(Verdict.NO_FACE if self._settled else Verdict.UNSURE, now)
+        self._settled = True
         self._face_seen = now
         result = self._classifier.classify(frame.array, frame.pixel_format, face.box)
         return Sighting(result.verdict, now, face, result.on_probability)

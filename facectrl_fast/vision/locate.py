@@ -41,7 +41,7 @@ class Locator:
         """
         image, pixel_format, now = frame.array, frame.pixel_format, frame.timestamp
         if self._face is None or not 0 <= now - self._searched < SEARCH_EVERYWHERE:
-            return self._search(image, pixel_format, now)
+            return self._search(frame)
         if self._tracker is None:
             found = self._near(image, pixel_format, self._face.box, frame.width, frame.height)
         elif now - self._validated < VALIDATE:
@@ -52,8 +52,8 @@ class Locator:
             found = self._near(image, pixel_format, box, frame.width, frame.height)
             if found is not None:
                 self._validate(image, pixel_format, found, now)
-        if found is None:
-            return self._search(image, pixel_format, now)
+        if found is None or not _is_inside(found, frame):
+            return self._search(frame)
         self._face = found
         return found
 
@@ -61,9 +61,10 @@ class Locator:
         """The camera was away: start with a search."""
         self._face = None
 
-    def _search(self, image: UInt8Array, pixel_format: PixelFormat, now: float) -> Face | None:
+    def _search(self, frame: Frame) -> Face | None:
+        image, pixel_format, now = frame.array, frame.pixel_format, frame.timestamp
         faces = self._detector.detect(image, pixel_format)
-        self._face = faces[0] if faces else None
+        self._face = next((face for face in faces if _is_inside(face, frame)), None)
         self._searched = now
         if self._face is not None:
             self._validate(image, pixel_format, self._face, now)
@@ -92,6 +93,12 @@ class Locator:
         part = image[top:bottom, left:right]
         faces = self._detector.detect(part, pixel_format, LEAST_IN_NEIGHBOURHOOD)
         return _moved(faces[0], left, top) if faces else None
+
+
+def _is_inside(face: Face, frame: Frame) -> bool:
+    """Whether the face's centre is in the frame; trackers, above all, run over its edge."""
+    x, y, width, height = face.box
+    return 0 <= x + width / 2 < frame.width and 0 <= y + height / 2 < frame.height
 
 
 def _even(value: float) -> int:

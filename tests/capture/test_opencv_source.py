@@ -142,7 +142,7 @@ def test_what_is_no_video_is_told_in_one_line(tmp_path, name, content, complaint
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=complaint) as caught:
-        open_source(str(path)).open()
+        open_source(str(path)).check()
     assert "\n" not in str(caught.value)
 
 

@@ -106,7 +106,15 @@ def mpv(bus_address, tmp_path):
     running = []
 
     def start(*options):
-        command = ["mpv", "--no-config", f"--script={MPRIS}", "--ao=null", "--vo=null", "--idle=yes", "--no-terminal"]
+        command = [
+            "mpv",
+            "--no-config",
+            f"--script={MPRIS}",
+            "--ao=null",
+            "--vo=null",
+            "--idle=yes",
+            "--no-terminal",
+        ]
         source = "av://lavfi:anullsrc"
         running.append(subprocess.Popen([*command, *options, source]))
         return running[-1]

@@ -104,6 +104,19 @@ def test_a_tracker_that_drifts_is_put_right_within_half_a_second():
     assert longest_wrong <= 5
 
 
+class RunawayTracker(LyingTracker):
+    """Runs out of the picture."""
+
+    def update(self, image, pixel_format):
+        return (2000.0, 100.0, 60.0, 80.0)
+
+
+def test_a_tracker_that_runs_out_of_the_frame_is_not_followed():
+    locator = Locator(open_detector("haar"), RunawayTracker())
+    for frame in as_frames([portrait(1.4)] * 6):
+        assert overlap(locator.locate(frame).box, face_in_portrait(1.4)) > 0.5
+
+
 class EdgeDetector:
     """Finds a face at the frame's corner, partly outside."""
 

@@ -73,9 +73,7 @@ def test_equals_the_reference(pixel_format, resampling, instruction_set, data):
         resampling=resampling,
         instruction_set=instruction_set,
     )
-    expected = reference.preprocess(
-        image, pixel_format, box, shape, expansion, unit, resampling
-    )
+    expected = reference.preprocess(image, pixel_format, box, shape, expansion, unit, resampling)
     np.testing.assert_allclose(out, expected, atol=1e-5)
     assert out.min() >= 0
     assert out.max() <= 1

@@ -1,0 +1,169 @@
+"""The main job for real: a webcam recording, the program as users run it, and mpv on a bus."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from facectrl_fast.decide.policy import Status
+from facectrl_fast.player.mpris import OBJECT_PATH, PLAYER_INTERFACE, PREFIX
+
+pytest_plugins = ["tests.player.conftest"]
+pytestmark = pytest.mark.acceptance
+
+MPV = PREFIX + "mpv"
+PLAYING, PAUSED, _ = Status
+REACTION = 1.5
+"""Seconds from a change in the recording to the player's."""
+
+
+class Program:
+    """The program in a process of its own; knows when it began to show the recording."""
+
+    def __init__(self, *arguments):
+        command = [sys.executable, "-m", "facectrl_fast", "run", *map(str, arguments)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        self.started = None
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+            if " watching " in line:
+                self.started = time.monotonic()
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+        self._reader.join()
+        self.process.stderr.close()
+
+    def running(self):
+        return self.process.poll() is None
+
+
+@pytest.fixture
+def program():
+    made = []
+
+    def start(*arguments):
+        made.append(Program(*arguments))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.end()
+
+
+class Timed:
+    """When mpv changed its status, in seconds of the recording."""
+
+    def __init__(self, events, program):
+        self._events, self._program, self.changes = events, program, []
+        note = events._note
+
+        def timed(*event):
+            if event[0] == "status" and program.started is not None:
+                self.changes.append((time.monotonic() - program.started, event[2]))
+            note(*event)
+
+        events._note = timed
+
+    def until(self, seconds):
+        program = self._program
+        self._events.wait(lambda: program.started is not None, 30)
+        left = program.started + seconds - time.monotonic()
+        self._events.wait(lambda: not program.running(), max(left, 0))
+
+
+@pytest.fixture
+def playing_mpv(mpv, players, events):
+    mpv()
+    players("mpv")
+    assert events.wait_for("appeared", MPV, PLAYING) or events.wait_for("status", MPV, PLAYING)
+
+
+def schedule_of(path):
+    truth = json.loads(path.read_text())
+    return [(s["t"], PLAYING if s["state"] == "on" else PAUSED) for s in truth["schedule"]]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("detector", ["yunet", "haar"])
+def test_the_player_follows_the_headphones(data, playing_mpv, events, program, loop, detector):
+    model = ["--detector-model", data / "models/face_detection_yunet_2023mar.onnx"]
+    running = program(
+        "--source",
+        data / "video/franck.mp4",
+        "--player",
+        "mpv",
+        *(model if detector == "yunet" else []),
+    )
+    timed = Timed(events, running)
+    timed.until(125)
+    expected = schedule_of(data / "video/franck.json")[1:]
+    told = f"{timed.changes}\n" + "\n".join(running.lines)
+    assert [status for _, status in timed.changes] == [status for _, status in expected], told
+    for (at, _), (due, _) in zip(timed.changes, expected, strict=True):
+        assert due < at <= due + REACTION, told
+    assert running.process.wait(20) == 0, told
+
+
+@pytest.mark.timeout(300)
+def test_the_user_s_hand_wins(data, playing_mpv, events, program, loop, connect):
+    """On from 0 s, off from 40, on from 48, off from 56, on from 64, off from 72."""
+    running = program(
+        "--source",
+        data / "video/franck.mp4",
+        "--player",
+        "mpv",
+        "--detector-model",
+        data / "models/face_detection_yunet_2023mar.onnx",
+    )
+    timed = Timed(events, running)
+    user = connect()
+
+    def click(method):
+        user.call_blocking(MPV, OBJECT_PATH, PLAYER_INTERFACE, method, "", ())
+
+    events.wait(lambda: running.started is not None, 30)
+    passed = time.monotonic() - running.started
+    for at, method in ((10, "Pause"), (20, "Play"), (30, "Pause"), (59, "Play")):
+        loop.call_later(at - passed, lambda method=method: click(method))
+    timed.until(75)
+    expected = [
+        (10, PAUSED),  # by hand, with headphones on: left so
+        (20, PLAYING),  # by hand
+        (30, PAUSED),  # by hand; off at 40 changes nothing, it is paused already
+        (48, PLAYING),  # headphones on again
+        (56, PAUSED),  # off
+        (59, PLAYING),  # by hand, without headphones: plays as they expect; on at 64 as well
+        (72, PAUSED),  # off
+    ]
+    told = f"{timed.changes}\n" + "\n".join(running.lines)
+    assert [status for _, status in timed.changes] == [status for _, status in expected], told
+    for (at, _), (due, _) in zip(timed.changes, expected, strict=True):
+        assert due - 0.1 < at <= due + REACTION, told
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("clip", "word"), [("cap13_on", "on"), ("cap13_off", "off")])
+def test_a_recording_of_one_state_gives_one_decision(data, program, clip, word):
+    running = program(
+        "--source",
+        data / f"video/{clip}.mp4",
+        "--dry-run",
+        "--no-realtime",
+        "--detector-model",
+        data / "models/face_detection_yunet_2023mar.onnx",
+    )
+    assert running.process.wait(120) == 0
+    decisions = [line for line in running.lines if " at 0:" in line]
+    assert len(decisions) == 1, running.lines
+    assert f"headphones {word}" in decisions[0]

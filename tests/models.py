@@ -1,0 +1,36 @@
+"""Small models made on the spot: what a classifier says is then known beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from facectrl_fast.vision.model_file import ModelDescription
+
+
+def brightness_model(path, description=None, metadata=None, side=64, outputs=2):
+    """A model file that says 'on' to bright crops and 'off' to dark ones.
+
+    The logit of 'on' is 20 * (mean - 0.5): a mean of 0.5 is undecided.
+    """
+    weights = np.zeros((side * side, outputs), np.float32)
+    weights[:, 0] = 20 / (side * side)
+    bias = np.zeros(outputs, np.float32)
+    bias[0] = -10
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["crops"], ["flat"]),
+            helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
+        ],
+        "brightness",
+        [helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["n", 1, side, side])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", outputs])],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if metadata is None:
+        metadata = (description or ModelDescription()).to_metadata()
+    helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+    return path
