@@ -69,7 +69,8 @@ def test_version(capsys):
 def test_running_does_not_import_the_training_stack(make_video):
     code = (
         "import sys; from facectrl_fast.cli import main\n"
-        f"assert main(['run', '--dry-run', '--no-realtime', '--source', {str(make_video())!r}]) == 0\n"
+        f"options = ['--dry-run', '--no-realtime', '--source', {str(make_video())!r}]\n"
+        "assert main(['run', *options]) == 0\n"
         "heavy = {'torch', 'onnx', 'matplotlib', 'skimage', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

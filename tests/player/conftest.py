@@ -8,7 +8,6 @@ import pytest
 from facectrl_fast.player.builtin import BuiltinPlayer
 from facectrl_fast.player.mpris import MprisPlayers, open_session_bus
 
-
 MPRIS = "/usr/lib/mpv-mpris/mpris.so"
 
 

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
 
 from facectrl_fast.cli import main  # noqa: E402
+from facectrl_fast.dataset.folder import read_folder  # noqa: E402
 from facectrl_fast.models import PACKAGED_MODEL  # noqa: E402
 from facectrl_fast.training.classifier import (  # noqa: E402
     Standardized,
@@ -15,7 +16,6 @@ from facectrl_fast.training.classifier import (  # noqa: E402
     load_crops,
     train_classifier,
 )
-from facectrl_fast.dataset.folder import read_folder  # noqa: E402
 from facectrl_fast.types import PixelFormat, Verdict  # noqa: E402
 from facectrl_fast.vision.classify import Classifier  # noqa: E402
 from facectrl_fast.vision.preprocess import Preprocessing  # noqa: E402

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,8 +86,8 @@ def test_it_uses_one_thread(model):
 
 
 def _native_threads():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("Threads"))
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("Threads"))
 
 
 def test_metadata_survives_the_file(tmp_path):
