@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +101,19 @@ def from_crops(folder: Path, detector: Detector, framing: Framing) -> Iterator[L
             boxes = framing.boxes(picture, box)
             # One source picture may hold several people, and a person come in several pictures.
             yield LabelledFace(picture, boxes, label, re.sub(r"-\d+-.*$", "", path.stem))
+
+
+def from_portraits(folder: Path, detector: Detector, framing: Framing) -> Iterator[LabelledFace]:
+    """The biggest face of each picture below ``folder``; each picture is a group of its own."""
+    for path in sorted(folder.rglob("*.[jp][pn]g")):
+        image = cv2.imread(str(path))
+        if image is None:
+            raise UserError(f"cannot read the picture {path}")
+        picture = np.asarray(image, np.uint8)
+        faces = detector.detect(picture, PixelFormat.BGR24)
+        if faces:
+            boxes = framing.boxes(picture, faces[0].box)
+            yield LabelledFace(picture, boxes, "off", path.stem)
 
 
 def from_video(
@@ -197,19 +210,27 @@ def vary_look(crop: UInt8Array, rng: np.random.Generator) -> UInt8Array:
 
 
 def compose(
-    faces: Iterator[LabelledFace], out: Path, variants: int, draw: bool, rng: np.random.Generator
+    sources: Iterable[tuple[Iterator[LabelledFace], int]], out: Path, rng: np.random.Generator
 ) -> int:
-    """Write ``variants`` crops a face, and as many with headphones drawn on where ``draw``.
+    """Write crops of all faces, and for each without headphones as many with some drawn on.
+
+    Args:
+        sources: faces, and how many crops to make of each.
+        out: the folder with on/ and off/.
+        rng: the same state gives the same files.
 
     Returns:
         How many crops were written.
+
+    Raises:
+        UserError: a picture cannot be read or written.
     """
     cut = Preprocessing()
     written = 0
-    for face in faces:
-        for _ in range(variants):
+    for faces, variants in sources:
+        for face in (face for face in faces for _ in range(variants)):
             versions = [(face.label, face.image)]
-            if draw and face.label == "off":
+            if face.label == "off":
                 style = HeadphoneStyle.random(rng)
                 versions.append(("on", draw_headphones(face.image, face.boxes[0], style)))
             for label, image in versions:
@@ -238,6 +259,14 @@ def _parser() -> argparse.ArgumentParser:
         help="faces without headphones, boxes in WIDER FACE's format",
     )
     parser.add_argument(
+        "--portraits",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="pictures of people without headphones, boxes by the detector",
+    )
+    parser.add_argument(
         "--crops",
         type=Path,
         action="append",
@@ -254,7 +283,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a video, or a folder of numbered pictures, of one label (on or off)",
     )
     parser.add_argument("--detector-model", type=Path, help="YuNet's .onnx; without it Haar")
-    parser.add_argument("--face-variants", type=int, default=6, metavar="N")
+    parser.add_argument("--face-variants", type=int, default=5, metavar="N")
+    parser.add_argument("--portrait-variants", type=int, default=8, metavar="N")
     parser.add_argument("--crop-variants", type=int, default=16, metavar="N")
     parser.add_argument("--video-variants", type=int, default=8, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
@@ -264,35 +294,30 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
-    rng = np.random.default_rng(options.seed)
     try:
         for label in LABELS:
             (options.out / label).mkdir(parents=True, exist_ok=True)
-        detector = open_detector("auto", options.detector_model)
-        framing = Framing()
-        total = 0
-        for annotations, images in options.faces:
-            total += compose(
-                from_faces(annotations, images, framing),
-                options.out,
-                options.face_variants,
-                True,
-                rng,
-            )
-        for folder in options.crops:
-            total += compose(
-                from_crops(folder, detector, framing), options.out, options.crop_variants, True, rng
-            )
-        for file, label in options.video:
-            if label not in LABELS:
-                raise UserError(f"--video {file}: the label must be on or off, not '{label}'")
-            frames = from_video(Path(file), label, detector, framing)
-            total += compose(frames, options.out, options.video_variants, True, rng)
+        total = compose(_sources(options), options.out, np.random.default_rng(options.seed))
     except UserError as error:
         print(f"compose: {error}", file=sys.stderr)
         return error.status
     print(f"{total} crops in {options.out}")
     return 0
+
+
+def _sources(options: argparse.Namespace) -> Iterator[tuple[Iterator[LabelledFace], int]]:
+    detector = open_detector("auto", options.detector_model)
+    framing = Framing()
+    for boxes, images in options.faces:
+        yield from_faces(boxes, images, framing), options.face_variants
+    for folder in options.portraits:
+        yield from_portraits(folder, detector, framing), options.portrait_variants
+    for folder in options.crops:
+        yield from_crops(folder, detector, framing), options.crop_variants
+    for file, label in options.video:
+        if label not in LABELS:
+            raise UserError(f"--video {file}: the label must be on or off, not '{label}'")
+        yield from_video(Path(file), label, detector, framing), options.video_variants
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from facectrl_fast.config import DETECTORS
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Face, PixelFormat, UInt8Array
 
+CASCADES = Path(cv2.__file__).parent / "data"
+
 
 class Detector(Protocol):
     """Finds faces in an image."""
@@ -63,6 +65,7 @@ def open_detector(
     if name == "haar":
         return HaarDetector(path, least_share)
     if name == "haar-seed":
+        path = path or CASCADES / "haarcascade_frontalface_default.xml"
         return HaarDetector(path, least_share=1 / 4, scale_factor=1.5, neighbours=4, width=None)
     raise UserError(f"unknown detector '{name}'; choose one of {', '.join(DETECTORS)}")
 
@@ -96,9 +99,10 @@ def _biggest_first(faces: list[Face]) -> list[Face]:
 class HaarDetector:
     """OpenCV's cascade classifier.
 
-    The default parameters look at a 320 pixel wide picture in fine steps. The seed's parameters
-    (steps of 1.5, a quarter of the picture, full size) find few faces; they are kept for
-    comparison as ``haar-seed``.
+    The default looks at a 320 pixel wide picture in fine steps, with OpenCV's second alternative
+    frontal face: its boxes are steadier than those of the better known default cascade, and it
+    takes fewer things for faces. The seed's way (that default, steps of 1.5, a quarter of the
+    picture, full size) finds few faces; it is kept for comparison as ``haar-seed``.
     """
 
     def __init__(
@@ -110,8 +114,7 @@ class HaarDetector:
         width: int | None = 320,
     ) -> None:
         self.name = "haar"
-        default = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
-        self._cascade = _load_cascade(default if path is None else path)
+        self._cascade = _load_cascade(path or CASCADES / "haarcascade_frontalface_alt2.xml")
         self._least_share = least_share
         self._scale_factor = scale_factor
         self._neighbours = neighbours
@@ -153,12 +156,12 @@ def _load_cascade(path: Path) -> cv2.CascadeClassifier:
 def _from_haar_box(box: Sequence[int], scale: float) -> Box:
     """A Haar box is square and wider than the face.
 
-    Median over the 659 pictures of 60 people on which the cascade and YuNet find the same face:
-    the face is 0.80 times as wide, 1.07 times as high, its centre 0.025 of the side lower.
+    Median over the 661 pictures of 60 people on which the cascade and YuNet find the same face:
+    the face is 0.85 times as wide, 1.12 times as high, its centre 0.018 of the side lower.
     """
     x, y, side = (float(v) * scale for v in box[:3])
-    centre_x, centre_y = x + side / 2, y + side * 0.525
-    return (centre_x - side * 0.40, centre_y - side * 0.535, side * 0.80, side * 1.07)
+    centre_x, centre_y = x + side / 2, y + side * 0.518
+    return (centre_x - side * 0.425, centre_y - side * 0.56, side * 0.85, side * 1.12)
 
 
 class YuNetDetector:
