@@ -113,7 +113,9 @@ def run_demo(keep: Path | None = None) -> int:
             Status.PLAYING,
             lambda status: seen.append((watcher.position or 0.0, status)),
         )
-        print(f"A clip of {sum(s.seconds for s in SCENES):.0f} seconds; the player plays.")
+        print(
+            f"A clip of {sum(s.seconds for s in SCENES):.0f} seconds; the player plays.", flush=True
+        )
         try:
             watcher.run()
         finally:

@@ -75,7 +75,7 @@ class Watcher:
         self._policy = Policy()
         self._players = make_players(self)
         self._there: dict[str, Status] = {}
-        self._unsettled = 0
+        self._unsettled: set[str] = set()
         self._stream: Stream | None = None
         self._watch: int | None = None
         self._retry: int | None = None
@@ -125,12 +125,14 @@ class Watcher:
         """See PlayerEvents."""
         log.info("%s has gone", short_name(name))
         self._there.pop(name, None)
+        self._unsettled.discard(name)
         self._policy.vanished(name)
         if not self._there:
             self._close_stream()
             self._cancel_retry()
             self._policy.restart()
             self._decision = None
+            self._failures = 0
             if self._ended:
                 self._loop.quit()
             else:
@@ -145,7 +147,7 @@ class Watcher:
 
     def player_settled(self, name: str, status: Status | None) -> None:
         """See PlayerEvents."""
-        self._unsettled = max(self._unsettled - 1, 0)
+        self._unsettled.discard(name)
         self._policy.settled(name, status)
         if self._ended and not self._unsettled:
             self._loop.quit()
@@ -179,6 +181,7 @@ class Watcher:
         self._stream.close()
         self._stream = self._watch = None
         self._due = float("-inf")
+        self._recent.clear()
         self._analyzer.forget()
         self._votes.clear()
 
@@ -216,15 +219,16 @@ class Watcher:
                 self._loop.quit()
 
     def _act(self, decision: Decision) -> None:
-        action = self._policy.decide(decision)
+        actions = self._policy.decide(decision)
         when = "" if self.position is None else f"at {_clock(self.position)}: "
-        if action is None:
+        if not actions:
             log.info("%s%s: nothing to do (%s)", when, decision.verdict, self._situation())
             return
-        doing = _DOING[action.command]
-        log.info("%s%s: %s %s", when, action.reason, doing, short_name(action.player))
-        self._unsettled += 1
-        self._players.perform(action)
+        names = ", ".join(short_name(action.player) for action in actions)
+        log.info("%s%s: %s %s", when, decision.verdict, _DOING[actions[0].command], names)
+        for action in actions:
+            self._unsettled.add(action.player)
+            self._players.perform(action)
 
     def _situation(self) -> str:
         return ", ".join(f"{short_name(n)} is {s.value.lower()}" for n, s in self._there.items())

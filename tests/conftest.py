@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from facectrl_fast.decide.policy import Status
 from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.player.builtin import BuiltinPlayer
+from facectrl_fast.player.mpris import MprisPlayers, open_session_bus
 from facectrl_fast.player.private_bus import PrivateBus
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -66,3 +71,123 @@ def make_video(tmp_path):
         return path
 
     return make
+
+
+MPRIS = "/usr/lib/mpv-mpris/mpris.so"
+
+
+class Events:
+    """Writes down what MprisPlayers reports, and ends the loop when a wish is met."""
+
+    def __init__(self, loop):
+        self._loop = loop
+        self._wish = lambda: False
+        self.log = []
+
+    def _note(self, *event):
+        self.log.append(event)
+        if self._wish():
+            self._loop.quit()
+
+    def player_appeared(self, name, status):
+        self._note("appeared", name, status)
+
+    def player_vanished(self, name):
+        self._note("vanished", name)
+
+    def player_status(self, name, status):
+        self._note("status", name, status)
+
+    def player_settled(self, name, status):
+        self._note("settled", name, status)
+
+    def bus_lost(self):
+        self._note("bus lost")
+
+    def wait(self, wish, seconds=15.0):
+        """Run the loop until the wish is met; False after ``seconds``."""
+        if wish():
+            return True
+        self._wish = wish
+        limit = self._loop.call_later(seconds, self._loop.quit)
+        self._loop.run()
+        self._loop.remove(limit)
+        self._wish = lambda: False
+        return wish()
+
+    def wait_for_playing(self, name):
+        """A player may play when it appears, or begin a moment later."""
+        return self.wait(lambda: any(e[1:] == (name, Status.PLAYING) for e in self.log))
+
+    def wait_for(self, *event, times=1, seconds=15.0):
+        return self.wait(lambda: self.log.count(event) >= times, seconds)
+
+
+@pytest.fixture
+def events(loop):
+    return Events(loop)
+
+
+@pytest.fixture
+def connect(bus_address):
+    """Makes connections to the private bus."""
+    connections = []
+
+    def make():
+        connections.append(open_session_bus(bus_address))
+        return connections[-1]
+
+    yield make
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture
+def players(loop, bus_address, events):
+    """Makes MprisPlayers that report to ``events``."""
+    made = []
+
+    def make(wanted=None):
+        made.append(MprisPlayers(loop, open_session_bus(bus_address), wanted, events))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def builtin(connect):
+    """Makes built-in players, each on a connection of its own."""
+
+    def make(name, *arguments):
+        return BuiltinPlayer(connect(), name, *arguments)
+
+    return make
+
+
+@pytest.fixture
+def mpv(bus_address, tmp_path):
+    """Starts a real mpv, paused or playing silence, that is on the bus."""
+    assert shutil.which("mpv"), "mpv is not installed: make test installs it"
+    running = []
+
+    def start(*options):
+        command = [
+            "mpv",
+            "--no-config",
+            f"--script={MPRIS}",
+            "--ao=null",
+            "--vo=null",
+            "--idle=yes",
+            "--no-terminal",
+        ]
+        source = "av://lavfi:anullsrc"
+        running.append(subprocess.Popen([*command, *options, source]))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()

@@ -298,6 +298,8 @@ class CameraStream:
             if not self.ring.wait_wanted(30):
                 return
             slot = self.ring.begin_write()
+            if slot is None:
+                return
             slot.array[:] = SHOWS["on"]
             slot.array[::7] = number % 200
             slot.publish(number / 30)

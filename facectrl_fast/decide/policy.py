@@ -5,15 +5,14 @@ Decisions and player events go in, actions come out. The rules:
 - Only a change of decision acts; while it lasts, the user's hand wins.
 - Headphones on: play, unless a player plays already. What we paused is resumed, else the player
   that was active last is played.
-- Headphones off, or nobody there: pause the active player if it plays.
+- Headphones off, or nobody there: pause what plays.
 - A status change that we did not ask for is the user's: whatever it was, we leave it until the
-  decision next changes, and what we had paused is no longer ours to resume. Paused by hand before
-  the first decision, it stays paused through that one, too.
+  decision next changes, and what we had paused is no longer ours to resume. A player that was
+  paused by hand before the first decision is left alone by that one, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -35,6 +34,17 @@ class _Player:
     """Rises each time a player plays: the highest is the one that played last."""
     expected: Status | None = None
     """What we asked for and have not seen yet."""
+    late: Status | None = None
+    """What we had asked for before that, also not seen yet."""
+    paused_by_us: bool = False
+    """And nobody touched it since."""
+    held: bool = False
+    """Paused by hand before the first decision."""
+
+    @property
+    def plays(self) -> bool:
+        """Whether it plays, or will once it has done what we asked of it."""
+        return (self.expected or self.status) is Status.PLAYING
 
 
 _RESULT = {Command.PLAY: Status.PLAYING, Command.PAUSE: Status.PAUSED}
@@ -47,18 +57,11 @@ class Policy:
         self._players: dict[str, _Player] = {}
         self._plays = 0
         self._decided: Verdict | None = None
-        self._hold_first = False
-        self._paused_by_us: str | None = None
 
     @property
-    def decided(self) -> Verdict | None:
-        """The decision in force, None before the first."""
-        return self._decided
-
-    @property
-    def paused_by_us(self) -> str | None:
-        """The player that we paused and nobody touched since."""
-        return self._paused_by_us
+    def paused_by_us(self) -> frozenset[str]:
+        """The players that we paused and nobody touched since."""
+        return frozenset(name for name, p in self._players.items() if p.paused_by_us)
 
     def appeared(self, player: str, status: Status) -> None:
         """A player came to the bus with this status."""
@@ -67,8 +70,6 @@ class Policy:
     def vanished(self, player: str) -> None:
         """A player left the bus; what we did to it is forgotten."""
         self._players.pop(player, None)
-        if self._paused_by_us == player:
-            self._paused_by_us = None
 
     def status_changed(self, player: str, status: Status) -> bool:
         """A player's status is now this.
@@ -82,14 +83,18 @@ class Policy:
             return False
         if status is known.status:
             return False
+        was_playing = known.status is Status.PLAYING
         known.status = status
         known.active = max(known.active, self._next_play(status))
+        if status is known.late:
+            known.late = None
+            return False
         ours = status is known.expected
         known.expected = None
-        if not ours and self._paused_by_us == player:
-            self._paused_by_us = None
-        if not ours and self._decided is None and status is not Status.PLAYING:
-            self._hold_first = True
+        if not ours:
+            known.paused_by_us = False
+            # A player that loads its last track goes from stopped to paused: nobody's hand.
+            known.held = self._decided is None and was_playing
         return not ours
 
     def settled(self, player: str, status: Status | None) -> None:
@@ -102,48 +107,45 @@ class Policy:
             return
         if status is not None:
             self.status_changed(player, status)
-        known.expected = None
-        if known.status is Status.PLAYING and self._paused_by_us == player:
-            self._paused_by_us = None
+        known.expected = known.late = None
+        if known.status is Status.PLAYING:
+            known.paused_by_us = False
 
-    def decide(self, decision: Decision) -> Action | None:
-        """What a decision calls for; None where it changes nothing."""
+    def decide(self, decision: Decision) -> list[Action]:
+        """What a decision calls for; nothing where it is the one in force already."""
         if decision.verdict is self._decided:
-            return None
+            return []
         self._decided = decision.verdict
-        if self._hold_first:
-            self._hold_first = False
-            return None
         if decision.verdict is Verdict.HEADPHONES_ON:
-            return self._play(str(decision.verdict))
-        return self._pause(str(decision.verdict))
+            actions = self._play(str(decision.verdict))
+        else:
+            actions = self._pause(str(decision.verdict))
+        for player in self._players.values():
+            player.held = False
+        return actions
 
     def restart(self) -> None:
         """The players went: the next decision is a new one, whatever it is."""
         self._decided = None
-        self._hold_first = False
 
-    def _play(self, reason: str) -> Action | None:
-        if not self._players or self._playing():
-            return None
-        player = self._paused_by_us or max(self._players, key=lambda p: self._players[p].active)
-        self._paused_by_us = None
-        return self._ask(Command.PLAY, player, reason)
+    def _play(self, reason: str) -> list[Action]:
+        if any(player.plays for player in self._players.values()):
+            return []
+        chosen = [name for name, p in self._players.items() if p.paused_by_us]
+        if not chosen:
+            free = [name for name, p in self._players.items() if not p.held]
+            chosen = sorted(free, key=lambda name: self._players[name].active)[-1:]
+        return [self._ask(Command.PLAY, name, reason) for name in chosen]
 
-    def _pause(self, reason: str) -> Action | None:
-        playing = list(self._playing())
-        if not playing:
-            return None
-        player = max(playing, key=lambda p: self._players[p].active)
-        self._paused_by_us = player
-        return self._ask(Command.PAUSE, player, reason)
+    def _pause(self, reason: str) -> list[Action]:
+        playing = [name for name, p in self._players.items() if p.plays]
+        return [self._ask(Command.PAUSE, name, reason) for name in playing]
 
-    def _ask(self, command: Command, player: str, reason: str) -> Action:
-        self._players[player].expected = _RESULT[command]
-        return Action(command, player, reason)
-
-    def _playing(self) -> Iterable[str]:
-        return [name for name, p in self._players.items() if p.status is Status.PLAYING]
+    def _ask(self, command: Command, name: str, reason: str) -> Action:
+        player = self._players[name]
+        player.late, player.expected = player.expected, _RESULT[command]
+        player.paused_by_us = command is Command.PAUSE
+        return Action(command, name, reason)
 
     def _next_play(self, status: Status) -> int:
         if status is Status.PLAYING:

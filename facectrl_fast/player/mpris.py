@@ -24,6 +24,8 @@ TIMEOUT = 2.0
 """Seconds that a player may take to answer."""
 SETTLE = 1.0
 """Seconds after which a player must show the status that it was asked for."""
+ASK_AGAIN = (0.5, 1.0, 5.0, 30.0)
+"""Seconds between the tries to learn a new player's status; the last one repeats."""
 # playerctld stands in for the other players, which would be controlled twice.
 PROXIES = (PREFIX + "playerctld",)
 
@@ -113,6 +115,9 @@ class _Player:
     name: str
     status: Status | None = None
     """None until the player has said it."""
+    tries: int = 0
+    timer: int | None = None
+    """Of the next try to learn the status."""
 
 
 @dataclass
@@ -147,10 +152,11 @@ class MprisPlayers:
         self._players: dict[str, _Player] = {}  # connection -> player
         self._pending: dict[str, _Pending] = {}  # connection -> action
         self._bus = bus
+        self._closed = False
 
     def start(self) -> None:
         """Report the players that are there, then all that happens to any of them."""
-        self._bus.call_on_disconnection(lambda _: self._loop.guard(self._events.bus_lost))
+        self._bus.call_on_disconnection(self._guarded(lambda _: self._events.bus_lost()))
         self._bus.add_signal_receiver(
             self._guarded(self._owner_changed),
             "NameOwnerChanged",
@@ -172,10 +178,11 @@ class MprisPlayers:
 
     def close(self) -> None:
         """Leave the bus. Nothing is reported any more."""
-        for pending in self._pending.values():
-            if pending.timer is not None:
-                self._loop.remove(pending.timer)
-        self._pending.clear()
+        self._closed = True
+        for owner in list(self._pending):
+            self._forget_pending(owner)
+        for player in self._players.values():
+            self._stop_asking(player)
         self._bus.close()
 
     def perform(self, action: Action) -> None:
@@ -187,16 +194,20 @@ class MprisPlayers:
         if owner is None:
             self._events.player_settled(action.player, None)
             return
+        # While an earlier request is under way, the status says little about what comes of it.
+        certain = owner not in self._pending
         self._forget_pending(owner)
         self._pending[owner] = _Pending(action)
-        self._read(owner, lambda properties: self._ask_player(owner, action, properties))
+        self._read(owner, lambda properties: self._ask_player(owner, action, certain, properties))
 
-    def _ask_player(self, owner: str, action: Action, properties: dict[str, Any] | None) -> None:
+    def _ask_player(
+        self, owner: str, action: Action, certain: bool, properties: dict[str, Any] | None
+    ) -> None:
         if not self._is_pending(owner, action) or properties is None:
             self._settle(owner, action, None)
             return
         name = short_name(action.player)
-        if _status(properties) is _RESULT[action.command]:
+        if certain and _status(properties) is _RESULT[action.command]:
             self._settle(owner, action, _status(properties))
             return
         if not properties.get(_CAPABILITY[action.command], True):
@@ -291,6 +302,7 @@ class MprisPlayers:
         if owner is None or player is None or player.name != name:
             return
         self._forget_pending(owner)
+        self._stop_asking(player)
         del self._players[owner]
         if player.status is not None:
             self._events.player_vanished(name)
@@ -315,13 +327,31 @@ class MprisPlayers:
             status = None if properties is None else _status(properties)
             if status is not None:
                 self._status_is(owner, status)
+            else:
+                self._ask_again_later(owner)
 
         self._read(owner, answered)
+
+    def _ask_again_later(self, owner: str) -> None:
+        """Some players own their name before they can answer; until then nobody knows of them."""
+        player = self._players.get(owner)
+        if player is None or player.status is not None:
+            return
+        self._stop_asking(player)
+        delay = ASK_AGAIN[min(player.tries, len(ASK_AGAIN) - 1)]
+        player.tries += 1
+        player.timer = self._loop.call_later(delay, lambda: self._refresh(owner))
+
+    def _stop_asking(self, player: _Player) -> None:
+        if player.timer is not None:
+            self._loop.remove(player.timer)
+            player.timer = None
 
     def _status_is(self, owner: str, status: Status) -> None:
         player = self._players.get(owner)
         if player is None:
             return
+        self._stop_asking(player)
         first = player.status is None
         player.status = status
         if first:
@@ -338,7 +368,8 @@ class MprisPlayers:
         name = short_name(player.name) if player else owner
 
         def failed(error: Exception) -> None:
-            if owner in self._players:
+            known = self._players.get(owner)
+            if known is not None and known.tries == 0:
                 log.warning("%s does not answer: %s", name, _reason(error))
             then(None)
 
@@ -382,7 +413,12 @@ class MprisPlayers:
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         """dbus-python logs what a handler raises and goes on; here it ends the loop."""
-        return lambda *args, **keywords: self._loop.guard(lambda: callback(*args, **keywords))
+
+        def guarded(*args: Any, **keywords: Any) -> None:
+            if not self._closed:
+                self._loop.guard(lambda: callback(*args, **keywords))
+
+        return guarded
 
 
 def _status(properties: Any) -> Status | None:

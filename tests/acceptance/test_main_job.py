@@ -12,7 +12,6 @@ import pytest
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.player.mpris import OBJECT_PATH, PLAYER_INTERFACE, PREFIX
 
-pytest_plugins = ["tests.player.conftest"]
 pytestmark = pytest.mark.acceptance
 
 MPV = PREFIX + "mpv"
@@ -86,7 +85,7 @@ class Timed:
 def playing_mpv(mpv, players, events):
     mpv()
     players("mpv")
-    assert events.wait_for("appeared", MPV, PLAYING) or events.wait_for("status", MPV, PLAYING)
+    assert events.wait_for_playing(MPV)
 
 
 def schedule_of(path):

@@ -36,15 +36,15 @@ class Desk:
         return self.policy.status_changed(player, status)
 
     def decide(self, verdict):
-        action = self.policy.decide(Decision(verdict, 0.0))
-        if action is not None:
+        actions = self.policy.decide(Decision(verdict, 0.0))
+        for action in actions:
             self.asked.append((action.command, action.player))
             if self.obedient:
                 status = PLAYING if action.command is Command.PLAY else PAUSED
                 self.status[action.player] = status
                 assert not self.policy.status_changed(action.player, status), "our own change"
             self.policy.settled(action.player, self.status[action.player])
-        return action
+        return actions
 
 
 PLAY, PAUSE = Command.PLAY, Command.PAUSE
@@ -74,6 +74,8 @@ ROWS = {
     "played by hand with nobody there plays": ("playing", [AWAY, PLAYING, AWAY], [PAUSE]),
     "paused by hand before the first decision": ("playing", [PAUSED, ON, ON], []),
     "... and then off and on": ("playing", [PAUSED, ON, OFF, ON], [PLAY]),
+    "paused and played by hand before the first": ("playing", [PAUSED, PLAYING, OFF], [PAUSE]),
+    "loads its last track before the first decision": ("stopped", [PAUSED, ON], [PLAY]),
 }
 
 
@@ -91,8 +93,8 @@ def test_the_rules_of_manual_control(at_start, steps, asked):
 
 def test_nothing_is_asked_while_no_player_is_there():
     desk = Desk()
-    assert desk.decide(OFF) is None
-    assert desk.decide(ON) is None
+    assert desk.decide(OFF) == []
+    assert desk.decide(ON) == []
 
 
 def test_what_we_paused_is_what_we_resume():
@@ -126,13 +128,49 @@ def test_music_is_not_started_beside_a_player_that_plays():
     assert desk.asked == [(PAUSE, "music")]
 
 
+def test_all_that_plays_is_paused_and_exactly_that_resumed():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.appears("video", PLAYING)
+    desk.appears("radio", PAUSED)
+    desk.decide(OFF)
+    desk.decide(AWAY)
+    desk.decide(ON)
+    assert sorted(desk.asked, key=str) == sorted(
+        [(PAUSE, "music"), (PAUSE, "video"), (PLAY, "music"), (PLAY, "video")], key=str
+    )
+
+
+def test_one_player_paused_by_hand_does_not_protect_another():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.appears("video", PLAYING)
+    desk.by_hand("video", PAUSED)
+    desk.decide(OFF)
+    assert desk.asked == [(PAUSE, "music")]
+
+
+@pytest.mark.parametrize(
+    ("at_start", "first", "second", "asked"),
+    [(PLAYING, OFF, ON, [PAUSE, PLAY]), (PAUSED, ON, OFF, [PLAY, PAUSE])],
+)
+def test_a_decision_counts_also_while_the_player_is_still_obeying(at_start, first, second, asked):
+    policy = Policy()
+    policy.appeared("slow", at_start)
+    commands = [a.command for v in (first, second) for a in policy.decide(Decision(v, 0.0))]
+    assert commands == asked
+    # What was asked first lands late: that is not the user's hand, and nor is the rest.
+    for command in commands:
+        assert not policy.status_changed("slow", PLAYING if command is PLAY else PAUSED)
+
+
 def test_a_player_that_went_is_forgotten():
     desk = Desk()
     desk.appears("music", PLAYING)
     desk.decide(OFF)
     desk.vanishes("music")
     desk.appears("music", PAUSED)
-    assert desk.policy.paused_by_us is None
+    assert desk.policy.paused_by_us == frozenset()
 
 
 def test_another_player_s_end_changes_nothing():
@@ -161,14 +199,14 @@ def test_after_a_call_that_changed_nothing_the_next_change_is_the_user_s():
     desk.appears("stubborn", PLAYING)
     desk.decide(OFF)
     assert desk.by_hand("stubborn", PAUSED)
-    assert desk.policy.paused_by_us is None
+    assert desk.policy.paused_by_us == frozenset()
 
 
 def test_a_player_that_did_not_pause_is_not_ours_to_resume():
     desk = Desk(obedient=False)
     desk.appears("stubborn", PLAYING)
     desk.decide(OFF)
-    assert desk.policy.paused_by_us is None
+    assert desk.policy.paused_by_us == frozenset()
 
 
 steps = st.lists(
@@ -183,16 +221,16 @@ steps = st.lists(
 
 @given(steps)
 def test_in_any_history_the_user_wins(history):
-    """No action without a change of decision, none that changes nothing, never two at once."""
+    """No action without a change of decision, none that changes nothing, no second music."""
     desk = Desk()
     last = None
     for step in history:
         if isinstance(step, Verdict):
             before = dict(desk.status)
-            action = desk.decide(step)
+            actions = desk.decide(step)
             if step is last:
-                assert action is None
-            if action is not None:
+                assert actions == []
+            for action in actions:
                 wanted = PLAYING if action.command is PLAY else PAUSED
                 assert before[action.player] is not wanted
                 if action.command is PLAY:

@@ -184,6 +184,62 @@ def test_an_error_is_told_in_a_line(players, connect, events, caplog):
     ]
 
 
+class Late(BuiltinPlayer):
+    """Owns its name before it can say what it does."""
+
+    def __init__(self, *arguments):
+        self.asked = 0
+        super().__init__(*arguments)
+
+    @dbus.service.method("org.freedesktop.DBus.Properties", "s", "a{sv}")
+    def GetAll(self, interface):  # noqa: N802
+        self.asked += 1
+        if self.asked < 3:
+            raise dbus.DBusException("starting", name="org.example.NotYet")
+        return {"PlaybackStatus": self.status.value}
+
+
+def test_a_player_that_cannot_answer_yet_is_asked_again(players, connect, events, caplog):
+    Late(connect(), "a", PAUSED)
+    players()
+    assert events.wait_for("appeared", A, PAUSED)
+    assert caplog.text.count("does not answer") == 1
+
+
+class Slow(BuiltinPlayer):
+    """Says yes at once and does it half a second later."""
+
+    def __init__(self, loop, *arguments):
+        self.loop = loop
+        super().__init__(*arguments)
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        self.loop.call_later(0.5, lambda: self.become(PAUSED))
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Play(self):  # noqa: N802
+        self.loop.call_later(0.5, lambda: self.become(PLAYING))
+
+
+def test_a_request_that_overtakes_another_wins(players, connect, events, loop):
+    player = Slow(loop, connect(), "a", PLAYING)
+    ours = players()
+    assert events.wait_for("appeared", A, PLAYING)
+    ours.perform(pause())
+    loop.call_later(0.2, lambda: ours.perform(play()))
+    assert events.wait_for("settled", A, PLAYING)
+    assert ("status", A, PAUSED) in events.log
+    assert player.status is PLAYING
+
+
+def test_after_close_nothing_is_reported(players, builtin, events):
+    ours = players()
+    builtin("a")
+    ours.close()
+    assert not events.wait(lambda: bool(events.log), seconds=0.3)
+
+
 class Hanging(BuiltinPlayer):
     """Never answers a call; its status can still be read."""
 
@@ -258,7 +314,7 @@ MPV = PREFIX + "mpv"
 def test_a_real_mpv_is_paused_and_played(players, mpv, events, connect):
     mpv()
     ours = players("mpv")
-    assert events.wait_for("appeared", MPV, PLAYING) or events.wait_for("status", MPV, PLAYING)
+    assert events.wait_for_playing(MPV)
     ours.perform(pause(MPV))
     assert events.wait_for("settled", MPV, PAUSED)
     ours.perform(play(MPV))
@@ -277,7 +333,7 @@ def test_a_real_mpv_is_paused_and_played(players, mpv, events, connect):
 def test_a_real_mpv_paused_by_another_program_is_reported(players, mpv, events, connect):
     mpv()
     players("mpv")
-    assert events.wait_for("appeared", MPV, PLAYING) or events.wait_for("status", MPV, PLAYING)
+    assert events.wait_for_playing(MPV)
     other = connect()
     for method, status in (("Pause", PAUSED), ("Play", PLAYING)):
         before = events.log.count(("status", MPV, status))
