@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 # Python's headers are those of the interpreter that PYTHON names.
 SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev dbus libgl1 \
 	python3-dev python3-venv
-TEST_PACKAGES := mpv mpv-mpris xvfb
+TEST_PACKAGES := ffmpeg mpv mpv-mpris xvfb xauth
 
 .PHONY: help demo test test-all bench bench-compare sanitize check wheel clean
 .DEFAULT_GOAL := help
@@ -46,7 +46,7 @@ wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
 	$(BIN)/python -m build --outdir dist .
 
 clean: ## remove what was built, keep the environment
-	rm -rf build dist *.egg-info
+	rm -rf build dist *.egg-info $(VENV)/.installed*
 	find facectrl_fast -name '*.so' -delete
 
 # System packages: asks for root only if something is missing.

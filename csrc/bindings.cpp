@@ -103,8 +103,9 @@ ImageView view_of(const py::array& image, PixelFormat format) {
     if (image.shape(0) > 24576 || image.shape(1) > 16384) {
         throw py::value_error("image: is larger than 16384 x 16384 pixels");
     }
-    const bool packed = image.strides(1) == depth && (depth == 1 || image.strides(2) == 1);
-    if (!packed && image.shape(1) > 1) {
+    const bool packed = (image.shape(1) == 1 || image.strides(1) == depth) &&
+                        (depth == 1 || image.strides(2) == 1);
+    if (!packed) {
         throw py::value_error("image: pixels of a row must lie side by side");
     }
     auto rows = static_cast<int>(image.shape(0));
@@ -249,6 +250,9 @@ PYBIND11_MODULE(_native, m) {
         .def_property_readonly("array",
                                [](py::handle self) {
                                    const auto& w = self.cast<const PyWriteSlot&>();
+                                   if (!w.slot->held()) {
+                                       throw py::value_error("the slot was published already");
+                                   }
                                    return w.layout.view(w.slot->data(), self, true);
                                })
         .def(
@@ -331,7 +335,10 @@ PYBIND11_MODULE(_native, m) {
         .def_readonly("contrast", &SceneChange::contrast)
         .def_readonly("moved_share", &SceneChange::moved_share);
 
-    py::class_<PyGate>(m, "LumaGate")
+    py::class_<PyGate> gate(m, "LumaGate");
+    gate.attr("COLUMNS") = LumaGate::kColumns;
+    gate.attr("ROWS") = LumaGate::kRows;
+    gate
         .def(py::init<>())
         .def(
             "compare",

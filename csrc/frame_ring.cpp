@@ -15,12 +15,6 @@ namespace {
 
 constexpr std::align_val_t kAlignment{64};  // a cache line, and the widest vector load
 
-int open_event_fd() {
-    const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-    return fd;
-}
-
 // wait_for with an endless duration overflows the clock: a year is endless enough here.
 std::chrono::nanoseconds bounded(std::chrono::duration<double> timeout) {
     constexpr std::chrono::duration<double> year{365.0 * 24 * 3600};
@@ -63,14 +57,18 @@ std::shared_ptr<FrameRing> FrameRing::create(std::size_t slots, std::size_t slot
     return std::shared_ptr<FrameRing>(new FrameRing(slots, slot_bytes));
 }
 
+FrameRing::EventFd::EventFd() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+}
+
+FrameRing::EventFd::~EventFd() { ::close(fd); }
+
 FrameRing::FrameRing(std::size_t slots, std::size_t slot_bytes)
-    : slot_bytes_(slot_bytes), event_fd_(open_event_fd()), slots_(slots) {
+    : slot_bytes_(slot_bytes), slots_(slots) {
     for (Slot& slot : slots_) {
         slot.memory.reset(new (kAlignment) std::uint8_t[slot_bytes]());
     }
 }
-
-FrameRing::~FrameRing() { ::close(event_fd_); }
 
 std::unique_ptr<WriteSlot> FrameRing::begin_write() {
     const std::lock_guard lock(mutex_);
@@ -155,7 +153,7 @@ std::shared_ptr<Frame> FrameRing::wait_newer(std::uint64_t seq,
 void FrameRing::arm(std::uint64_t seq, double not_before) {
     const std::lock_guard lock(mutex_);
     eventfd_t ignored = 0;
-    eventfd_read(event_fd_, &ignored);
+    eventfd_read(event_.fd, &ignored);
     armed_ = true;
     armed_seq_ = seq;
     armed_time_ = not_before;
@@ -174,7 +172,7 @@ bool FrameRing::arm_is_met() const {
 void FrameRing::signal() {
     armed_ = false;
     // Cannot block: the counter is cleared by each arm and far from its limit.
-    eventfd_write(event_fd_, 1);
+    eventfd_write(event_.fd, 1);
 }
 
 void FrameRing::close() {

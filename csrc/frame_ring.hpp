@@ -28,7 +28,6 @@ public:
     const std::uint8_t* data() const;
     std::uint64_t seq() const { return seq_; }
     double timestamp() const { return timestamp_; }
-    const FrameRing& ring() const { return *ring_; }
 
 private:
     std::shared_ptr<FrameRing> ring_;
@@ -46,7 +45,8 @@ public:
     WriteSlot& operator=(const WriteSlot&) = delete;
 
     std::uint8_t* data() const;
-    const FrameRing& ring() const { return *ring_; }
+    // Until it is published; what was kept of data() must not be written to afterwards.
+    bool held() const { return held_; }
 
     // Makes the slot the newest frame and returns its sequence number (from 1, without gaps);
     // 0 where the ring was closed meanwhile. Throws std::logic_error on a second call.
@@ -62,7 +62,6 @@ class FrameRing : public std::enable_shared_from_this<FrameRing> {
 public:
     // Throws std::invalid_argument on fewer than two slots or an empty slot.
     static std::shared_ptr<FrameRing> create(std::size_t slots, std::size_t slot_bytes);
-    ~FrameRing();
     FrameRing(const FrameRing&) = delete;
     FrameRing& operator=(const FrameRing&) = delete;
 
@@ -82,7 +81,7 @@ public:
     // `seq` and not older than `not_before`, or when the ring is closed. Frames before that wake
     // nobody. Clears an earlier wake-up.
     void arm(std::uint64_t seq, double not_before);
-    int event_fd() const { return event_fd_; }
+    int event_fd() const { return event_.fd; }
 
     // Wakes everybody. Nothing is published any more; frames that are out stay valid.
     void close();
@@ -98,6 +97,13 @@ private:
     friend class WriteSlot;
 
     enum class State : std::uint8_t { Free, Writing, Published };
+    struct EventFd {
+        EventFd();
+        ~EventFd();
+        EventFd(const EventFd&) = delete;
+        EventFd& operator=(const EventFd&) = delete;
+        const int fd;
+    };
     struct AlignedDelete {
         void operator()(std::uint8_t* memory) const;
     };
@@ -120,7 +126,7 @@ private:
     void signal();
 
     const std::size_t slot_bytes_;
-    const int event_fd_;
+    const EventFd event_;
     mutable std::mutex mutex_;
     std::condition_variable newer_;
     std::condition_variable wanted_;

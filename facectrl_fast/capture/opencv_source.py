@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from facectrl_fast._native import FrameRing
+from facectrl_fast._native import FrameRing, LumaGate
 from facectrl_fast.capture.source import check_device, device_path
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import PixelFormat, UInt8Array
@@ -19,7 +17,7 @@ from facectrl_fast.types import PixelFormat, UInt8Array
 SLOTS = 4
 """One being written, one the newest, one being analysed, one to spare."""
 CUT_OFF = 0.02
-"""A file whose last frames, this share of them, cannot be read counts as damaged."""
+"""A file whose end, this share of it, cannot be read counts as damaged."""
 
 
 class OpenCvSource:
@@ -54,16 +52,25 @@ class OpenCvSource:
         if self._device is not None:
             check_device(self._device)
         capture, width, height = self._probe()
+        # A recording may come from a URL, too: it has an end.
+        self.live = self._device is not None or (
+            self._is_url and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+        )
         if not self.live:
             # The probe took the first frame: begin again, so that it is shown, too.
             capture.release()
             capture = self._capture()
         ring = FrameRing(SLOTS, PixelFormat.BGR24, width, height)
-        return OpenCvStream(self.name, capture, ring, pace=None if self.live else self._realtime)
+        pace = None if self.live else self._realtime
+        return OpenCvStream(self.name, capture, ring, pace)
 
     def _capture(self) -> cv2.VideoCapture:
         if self._device is not None:
             return cv2.VideoCapture(str(self._device), cv2.CAP_V4L2)
+        if self._is_url:
+            # The default is half a minute, in which the program would be deaf.
+            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 3000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 3000]
+            return cv2.VideoCapture(self.name, cv2.CAP_FFMPEG, limits)
         return cv2.VideoCapture(self.name)
 
     def _probe(self) -> tuple[cv2.VideoCapture, int, int]:
@@ -78,7 +85,11 @@ class OpenCvSource:
                 )
             what = "no video comes from" if self._is_url else "cannot read video from"
             raise UserError(f"{what} {self.name}; check --source")
-        return capture, image.shape[1], image.shape[0]
+        height, width = image.shape[:2]
+        if min(width / LumaGate.COLUMNS, height / LumaGate.ROWS) < 1 or max(width, height) > 16384:
+            capture.release()
+            raise UserError(f"{self.name}: pictures of {width} x {height} are no use; check --source")
+        return capture, width, height
 
 
 class OpenCvStream:
@@ -125,59 +136,67 @@ class OpenCvStream:
             # Whatever it was, the reader must learn that no more frames come.
             self.error = UserError(f"{self._name}: reading failed ({error})")
         finally:
-            self._capture.release()
+            # First, since releasing a device that was pulled out may take its time.
             self.ring.close()
+            self._capture.release()
 
     def _read_live(self) -> None:
         while not self._stop.is_set():
             # cv2 releases the GIL while it waits for the device and while it decodes.
             if not self._capture.grab():
                 if not self._stop.is_set():
-                    self.error = UserError(f"the camera {self._name} stopped giving pictures")
+                    self.error = UserError(f"{self._name} stopped giving pictures")
                 return
-            if not self._hand_over(time.monotonic):
+            if not self._hand_over(time.monotonic()):
                 return
 
     def _read_recording(self) -> None:
+        rate = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
         frames = 0
+        position = 0.0
         while not self._stop.is_set():
             if not self._realtime and not self.ring.wait_wanted(timeout=1.0):
                 continue
             if not self._capture.grab():
-                self._check_length(frames)
+                self._check_length(position + 1 / rate, rate)
                 return
+            # Bare streams carry no times: there the nominal rate has to do.
+            told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            position = told if told > position or frames == 0 else position + 1 / rate
             frames += 1
-            due = self._start + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            due = self._start + position
             if self._realtime and self._stop.wait(max(due - time.monotonic(), 0)):
                 return
-            if not self._hand_over(lambda due=due: due):  # type: ignore[misc]
+            if not self._hand_over(due):
                 return
 
-    def _hand_over(self, timestamp: Callable[[], float]) -> bool:
+    def _hand_over(self, timestamp: float) -> bool:
         """Decode the grabbed frame into a slot; False where the stream has to end."""
-        stamp = timestamp()
         slot = self.ring.begin_write()
         if slot is None:
             return not self.ring.closed
-        there, image = self._capture.retrieve(slot.array)
+        target = slot.array
+        there, image = self._capture.retrieve(target)
         if not there:
             return True  # a broken frame is a dropped frame
-        if not _same_memory(image, slot.array):
-            self.error = UserError(f"{self._name} changed its picture size; start again")
-            return False
-        slot.publish(stamp)
+        if not _same_memory(image, target):
+            if image.shape != target.shape:
+                self.error = UserError(f"{self._name} changed its picture size; start again")
+                return False
+            # OpenCV turns the pictures of phones in memory of its own.
+            target[:] = image
+        slot.publish(timestamp)
         return True
 
-    def _check_length(self, frames: int) -> None:
-        expected = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        rate = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
-        if expected > 0 and frames < expected - max(CUT_OFF * expected, 2):
+    def _check_length(self, seconds: float, rate: float) -> None:
+        expected = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) / rate
+        if expected > 0 and seconds < expected - max(CUT_OFF * expected, 0.2):
             self.error = UserError(
-                f"{self._name} ends after {frames / rate:.1f} s of {expected / rate:.1f} s: "
+                f"{self._name} ends after {seconds:.1f} s of {expected:.1f} s: "
                 "the file is damaged or cut off"
             )
 
 
-def _same_memory(image: object, slot: UInt8Array) -> bool:
+def _same_memory(image: UInt8Array, slot: UInt8Array) -> bool:
     """Whether OpenCV wrote into the slot; it allocates anew where the size does not fit."""
-    return isinstance(image, np.ndarray) and image.ctypes.data == slot.ctypes.data
+    return image.ctypes.data == slot.ctypes.data

@@ -69,7 +69,14 @@ def device_path(text: str) -> Path | None:
     if re.fullmatch(r"\d{1,3}", text):
         return Path(f"/dev/video{int(text)}")
     path = Path(text)
-    return path if path.parts[:2] == ("/", "dev") else None
+    return path if path.parts[:2] == ("/", "dev") and not path.is_file() else None
+
+
+def _group(path: Path) -> str:
+    try:
+        return path.group()
+    except KeyError:
+        return "video"
 
 
 def check_device(path: Path) -> None:
@@ -90,8 +97,8 @@ def check_device(path: Path) -> None:
         raise UserError(f"no camera at {path}: {hint}; check --source") from None
     except PermissionError:
         raise UserError(
-            f"no permission to open {path}: add yourself to its group, "
-            f"{path.group()} (usermod -aG {path.group()} $USER), and log in again"
+            f"no permission to open {path}: add yourself to its group "
+            f"(usermod -aG {_group(path)} $USER) and log in again"
         ) from None
     except OSError as error:
         raise UserError(f"cannot open the camera {path}: {error.strerror}") from None

@@ -142,6 +142,8 @@ def test_a_slot_is_published_once():
     slot.publish(0.0)
     with pytest.raises(ValueError, match="published already"):
         slot.publish(0.0)
+    with pytest.raises(ValueError, match="published already"):
+        _ = slot.array
 
 
 def test_frames_outlive_the_ring():

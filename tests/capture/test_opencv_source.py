@@ -1,11 +1,14 @@
 """Video files through OpenCV into the ring, and sources that are not what they should be."""
 
 import os
+import subprocess
 import time
 
+import cv2
 import numpy as np
 import pytest
 
+from facectrl_fast._native import FrameRing
 from facectrl_fast.capture.opencv_source import OpenCvStream
 from facectrl_fast.capture.source import check_device, device_path, open_source
 from facectrl_fast.errors import UserError
@@ -119,9 +122,53 @@ class ChangingCapture:
         pass
 
 
-def test_a_picture_size_that_changes_is_told():
-    from facectrl_fast._native import FrameRing
+class Recording(ChangingCapture):
+    """A recording without times, or one whose pictures OpenCV turns."""
 
+    def retrieve(self, image):
+        return True, np.full_like(image, self.count)
+
+    def get(self, what):
+        return 20.0 if what == cv2.CAP_PROP_FPS else 0.0
+
+
+def test_a_recording_without_times_runs_at_its_nominal_rate_and_turned_pictures_are_taken():
+    ring = FrameRing(4, PixelFormat.BGR24, 32, 24)
+    stream = OpenCvStream("it", Recording(), ring, pace=False)
+    frames = read_all(stream)
+    assert [p for _, p, _ in frames] == pytest.approx([i / 20 for i in range(9)])
+    assert [b for *_, b in frames] == list(range(1, 10))
+    assert stream.error is None
+    stream.close()
+
+
+def test_a_file_of_changing_rate_is_not_damaged(tmp_path, opened):
+    """Browsers and screen recorders write them; their frame count is a guess."""
+    path = tmp_path / "variable.mkv"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=3:r=30:s=64x48"]
+    choose = "select='lt(n,20)+not(mod(n,15))'"
+    subprocess.run([*command, "-vf", choose, "-fps_mode", "vfr", str(path)], check=True)
+    stream = opened(path)
+    frames = read_all(stream)
+    assert 20 < len(frames) < 40
+    assert stream.error is None
+
+
+def test_a_recording_by_url_has_an_end(make_video):
+    source = open_source(f"file://{make_video(frames=5)}", realtime=False)
+    stream = source.open()
+    assert not source.live
+    assert len(read_all(stream)) == 5
+    assert stream.error is None
+    stream.close()
+
+
+def test_pictures_too_small_for_a_face_are_told(make_video):
+    with pytest.raises(UserError, match="pictures of 24 x 16 are no use"):
+        open_source(str(make_video(size=(24, 16)))).check()
+
+
+def test_a_picture_size_that_changes_is_told():
     ring = FrameRing(4, PixelFormat.BGR24, 32, 24)
     stream = OpenCvStream("it", ChangingCapture(), ring, pace=None)
     stream._thread.join(20)

@@ -206,6 +206,7 @@ GOOD = {
         ("image", np.zeros((40, 60, 3), np.float32), "image: dtype must be uint8"),
         ("image", np.zeros((40, 120, 3), np.uint8)[:, ::2], "image: pixels of a row"),
         ("image", np.zeros((40, 60, 6), np.uint8)[:, :, ::2], "image: pixels of a row"),
+        ("image", np.zeros((40, 1, 3), np.uint8)[:, :, ::-1], "image: pixels of a row"),
         ("out", np.zeros((64, 64), np.float64), "out: dtype must be float32"),
         ("out", np.zeros((64, 128), np.float32)[:, ::2], "out: must be C-contiguous"),
         ("out", np.zeros((2, 64, 64), np.float32), "out: dimensions before"),
