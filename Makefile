@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find csrc -type f) $(shell find facectrl_fast -name '*.pyx') CMakeLists.txt setup.py pyproject.toml
 
+# Warnings of the compilers are errors here, though not for those who install a release.
+export FACECTRL_WERROR := ON
+
 # The newest PyTorch would do; a fixed one makes the training tests repeatable.
 TORCH := torch==2.13.0
 # Python's headers are those of the interpreter that PYTHON names.

@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; those of the process by default.
 
     Returns:
-        The exit status: 0 all went well, 1 something outside is wrong, 2 wrong usage, 130 Ctrl-C.
+        The exit status: 0 all went well, also where a signal ended ``run``; 1 something outside is
+        wrong; 2 wrong usage; 130 Ctrl-C in the other commands.
     """
     try:
         options = _parser().parse_args(arguments)
@@ -154,7 +155,6 @@ def _add_run(commands: _Commands[_Parser]) -> None:
     display = run.add_mutually_exclusive_group()
     display.add_argument("--preview", action="store_true", help="show what is seen; q quits")
     display.add_argument("--record", type=Path, metavar="FILE.mp4", help="record what is seen")
-    run.add_argument("-v", "--verbose", action="store_true", help="log more")
     run.set_defaults(command=_run)
 
 
@@ -188,12 +188,12 @@ def _add_train(commands: _Commands[_Parser]) -> None:
     task.add_argument("--epochs", type=_positive, default=40, metavar="N")
     task.add_argument("--batch-size", type=_positive, default=2048, metavar="N")
     task.add_argument("--expansion", type=_expansion, default=0.9, metavar="SHARE")
-    task.add_argument("--seed", type=int, default=0, metavar="N")
+    task.add_argument("--seed", type=_seed, default=0, metavar="N")
     task.set_defaults(command=_train_classifier)
 
 
 def _run(options: argparse.Namespace) -> int:
-    _start_logging(options.verbose)
+    _start_logging()
     from facectrl_fast.build import build_watcher
     from facectrl_fast.mainloop import MainLoop
 
@@ -215,14 +215,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    _start_logging(False)
+    _start_logging()
     from facectrl_fast.demo import run_demo
 
     return run_demo(options.keep_clip)
 
 
 def _train_classifier(options: argparse.Namespace) -> int:
-    _start_logging(False)
+    _start_logging()
     try:
         from facectrl_fast.training.classifier import TrainingOptions, train_classifier
     except ModuleNotFoundError as error:
@@ -249,9 +249,9 @@ def _doctor(options: argparse.Namespace) -> int:
     return examine(options.source, options.model, options.detector_model)
 
 
-def _start_logging(verbose: bool) -> None:
+def _start_logging() -> None:
     logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
+        level=logging.INFO,
         format="%(asctime)s %(message)s",
         datefmt="%H:%M:%S",
         stream=sys.stderr,
@@ -277,6 +277,12 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2^32 - 1")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -95,7 +95,8 @@ def run_demo(keep: Path | None = None) -> int:
         keep: write the clip there and leave it, else it is deleted.
 
     Returns:
-        The exit status: 0 only if the player played and paused as the clip demands.
+        The exit status: 0 only if the player played and paused as the clip demands, 130 where a
+        signal ended it before.
     """
     from facectrl_fast.player.builtin import BuiltinPlayer
 
@@ -121,7 +122,7 @@ def run_demo(keep: Path | None = None) -> int:
         finally:
             player.close()
             bus.close()
-    return _summary(seen, watcher.analyses)
+    return 130 if watcher.stopped_by else _summary(seen, watcher.analyses)
 
 
 def _summary(seen: list[tuple[float, Status]], analyses: int) -> int:

@@ -47,8 +47,10 @@ class MainLoop:
 
     def __init__(self) -> None:
         self._glib = _load_glib()
-        # GLib knows callbacks only by address: they live here until their source is removed.
+        # GLib knows callbacks only by address: they live here until their source is removed, and
+        # on to the end of the iteration, since a callback may remove itself.
         self._callbacks: dict[int, object] = {}
+        self._finished: list[object] = []
         self._running = False
         self._error: BaseException | None = None
 
@@ -69,7 +71,7 @@ class MainLoop:
         handle = 0
 
         def due(_data: int | None) -> int:
-            self._callbacks.pop(handle, None)
+            self._finished.append(self._callbacks.pop(handle, None))
             self.guard(callback)
             return _G_SOURCE_REMOVE
 
@@ -80,7 +82,9 @@ class MainLoop:
 
     def remove(self, handle: int) -> None:
         """Forget a watch or a call; one that is over already is no error."""
-        if self._callbacks.pop(handle, None) is not None:
+        callback = self._callbacks.pop(handle, None)
+        if callback is not None:
+            self._finished.append(callback)
             self._glib.g_source_remove(handle)
 
     def run(self) -> None:
@@ -88,6 +92,7 @@ class MainLoop:
         self._running = True
         while self._running:
             self._glib.g_main_context_iteration(None, 1)
+            self._finished.clear()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -101,7 +106,8 @@ class MainLoop:
         try:
             callback()
         except BaseException as error:
-            self._error = error
+            # What follows from the first error would only hide it.
+            self._error = self._error or error
             self._running = False
 
 
@@ -109,7 +115,8 @@ class SignalWatch:
     """Calls back from the loop when one of the signals arrives; a context manager.
 
     Python handles a signal only once it executes Python code, and the loop sleeps in C: the
-    wake-up descriptor ends that sleep.
+    wake-up descriptor ends that sleep. Signals that the process was started to ignore, as nohup
+    does with SIGHUP, stay ignored.
     """
 
     def __init__(
@@ -122,7 +129,11 @@ class SignalWatch:
     def __enter__(self) -> SignalWatch:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._old_fd = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._old_handlers = {s: signal.signal(s, _leave_to_wakeup_fd) for s in self._signals}
+        self._old_handlers = {
+            s: signal.signal(s, _leave_to_wakeup_fd)
+            for s in self._signals
+            if signal.getsignal(s) is not signal.SIG_IGN
+        }
         self._handle = self._loop.watch_fd(self._reader, self._read)
         return self
 

@@ -87,6 +87,8 @@ class Watcher:
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)
         self.position: float | None = None
         """Seconds into the recording of the frame judged last; None for a camera."""
+        self.stopped_by: int | None = None
+        """The signal that ended ``run``."""
         self.analyses = 0
         """Frames judged so far, still ones included."""
 
@@ -94,9 +96,8 @@ class Watcher:
         """Watch until a recording ends, a signal arrives or the display is closed.
 
         Raises:
-            UserError: the source cannot be used, or the session bus went away.
+            UserError: the source failed, or the session bus went away.
         """
-        self._source.check()
         stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with SignalWatch(self._loop, stop, self._on_signal):
             try:
@@ -261,6 +262,7 @@ class Watcher:
 
     def _on_signal(self, number: int) -> None:
         log.info("stopping: %s", signal.Signals(number).name)
+        self.stopped_by = number
         self._loop.quit()
 
     def _rates(self, frame: Frame) -> tuple[float, float]:

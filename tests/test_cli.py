@@ -89,6 +89,7 @@ def test_running_does_not_import_the_training_stack(make_video):
         (["run", "--preview", "--record", "a.mp4"], "not allowed with argument"),
         (["run", "--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["train"], "required: TASK"),
+        (["train", "classifier", "x", "--seed", "-1"], "'-1' is not a whole number from 0"),
         (["train", "classifier", "x", "--epochs", "0"], "'0' is not a positive whole number"),
     ],
 )
@@ -159,9 +160,9 @@ class TestBadInput:
         words = complaint("run", "--source", make_video(), "--player", "nosuchplayer", status=2)
         assert "no player 'nosuchplayer' runs (running: none)" in words
 
-    def test_preview_without_a_screen(self, monkeypatch, make_video):
-        monkeypatch.delenv("DISPLAY", raising=False)
-        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    @pytest.mark.parametrize("display", ["", ":77"])
+    def test_preview_without_a_screen(self, monkeypatch, make_video, display):
+        monkeypatch.setenv("DISPLAY", display)
         words = complaint("run", "--dry-run", "--preview", "--source", make_video())
         assert "--preview needs a screen" in words
 

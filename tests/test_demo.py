@@ -33,6 +33,16 @@ def test_a_player_that_did_wrong_fails_it(seen):
     assert _summary(seen, 100) == 1
 
 
+def test_interrupted_it_judges_nothing(monkeypatch):
+    from facectrl_fast.watch import Watcher
+
+    def interrupted(self):
+        self.stopped_by = 2
+
+    monkeypatch.setattr(Watcher, "run", interrupted)
+    assert run_demo() == 130
+
+
 def test_the_clip_can_be_kept(tmp_path):
     import cv2
 

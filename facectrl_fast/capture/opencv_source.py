@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from facectrl_fast._native import FrameRing, LumaGate
 from facectrl_fast.capture.source import check_device, device_path
 from facectrl_fast.errors import UserError
-from facectrl_fast.types import PixelFormat, UInt8Array
+from facectrl_fast.types import PixelFormat
 
 SLOTS = 4
 """One being written, one the newest, one being analysed, one to spare."""
@@ -88,7 +89,9 @@ class OpenCvSource:
         height, width = image.shape[:2]
         if min(width / LumaGate.COLUMNS, height / LumaGate.ROWS) < 1 or max(width, height) > 16384:
             capture.release()
-            raise UserError(f"{self.name}: pictures of {width} x {height} are no use; check --source")
+            raise UserError(
+                f"{self.name}: pictures of {width} x {height} are no use; check --source"
+            )
         return capture, width, height
 
 
@@ -179,7 +182,8 @@ class OpenCvStream:
         there, image = self._capture.retrieve(target)
         if not there:
             return True  # a broken frame is a dropped frame
-        if not _same_memory(image, target):
+        # OpenCV allocates anew where its picture does not fit into the slot.
+        if np.asarray(image).ctypes.data != target.ctypes.data:
             if image.shape != target.shape:
                 self.error = UserError(f"{self._name} changed its picture size; start again")
                 return False
@@ -195,8 +199,3 @@ class OpenCvStream:
                 f"{self._name} ends after {seconds:.1f} s of {expected:.1f} s: "
                 "the file is damaged or cut off"
             )
-
-
-def _same_memory(image: UInt8Array, slot: UInt8Array) -> bool:
-    """Whether OpenCV wrote into the slot; it allocates anew where the size does not fit."""
-    return image.ctypes.data == slot.ctypes.data

@@ -23,6 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facectrl_fast.dataset.folder import LABELS
 from facectrl_fast.dataset.headphones import HeadphoneStyle, draw_headphones
 from facectrl_fast.dataset.wider import read_annotations
 from facectrl_fast.errors import UserError
@@ -30,7 +31,6 @@ from facectrl_fast.types import Box, PixelFormat, UInt8Array
 from facectrl_fast.vision.detect import Detector, open_detector
 from facectrl_fast.vision.preprocess import Preprocessing
 
-LABELS = ("on", "off")
 SIDE = 96
 """Stored crops are this large: enough for a 64 pixel input."""
 CROP_SCALE = 1.9
@@ -73,12 +73,18 @@ def _same_face(first: Box, second: Box) -> bool:
 
 
 def from_faces(annotations: Path, images: Path, framing: Framing) -> Iterator[LabelledFace]:
-    """The biggest face of each picture; the group is the picture's folder, one person in LFW."""
+    """The biggest face of each picture; the group is its name without the number, as in LFW."""
     for entry in read_annotations(annotations, images):
         image = cv2.imread(str(entry.path))
         if image is None:
             raise UserError(f"cannot read the picture {entry.path}")
         box = max(entry.boxes, key=lambda b: b[2] * b[3])
+        if not (
+            0 <= box[0] + box[2] / 2 < image.shape[1] and 0 <= box[1] + box[3] / 2 < image.shape[0]
+        ):
+            raise UserError(
+                f"{annotations}: the face of {entry.path.name} lies outside the picture"
+            )
         person = re.sub(r"_\d+$", "", entry.path.stem)
         picture = np.asarray(image, np.uint8)
         yield LabelledFace(picture, framing.boxes(picture, box), "off", person)
@@ -86,6 +92,8 @@ def from_faces(annotations: Path, images: Path, framing: Framing) -> Iterator[La
 
 def from_crops(folder: Path, detector: Detector, framing: Framing) -> Iterator[LabelledFace]:
     """Pictures in ``folder``/on and /off, a face in the middle of each."""
+    if not (folder / "on").is_dir() and not (folder / "off").is_dir():
+        raise UserError(f"--crops {folder}: has neither on/ nor off/")
     for label in LABELS:
         for path in sorted((folder / label).glob("*.[jp][pn]g")):
             image = cv2.imread(str(path))
@@ -134,7 +142,10 @@ def from_video(
 def _frames(path: Path) -> Iterator[UInt8Array]:
     if path.is_dir():
         for picture in sorted(path.glob("*.[jp][pn]g")):
-            yield np.asarray(cv2.imread(str(picture)), np.uint8)
+            image = cv2.imread(str(picture))
+            if image is None:
+                raise UserError(f"cannot read the picture {picture}")
+            yield np.asarray(image, np.uint8)
         return
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
@@ -301,6 +312,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"compose: {error}", file=sys.stderr)
         return error.status
+    except OSError as error:
+        print(f"compose: cannot write to {options.out}: {error.strerror}", file=sys.stderr)
+        return 1
     print(f"{total} crops in {options.out}")
     return 0
 

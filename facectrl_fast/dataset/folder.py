@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,10 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     ]
 
 
+def _size(groups: dict[str, list[LabelledPicture]]) -> Callable[[str], int]:
+    return lambda name: len(groups[name])
+
+
 def split_by_group(
     pictures: list[LabelledPicture], validation_share: float, seed: int
 ) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
@@ -87,15 +92,24 @@ def split_by_group(
         for label in range(len(LABELS))
     ]
     total = [sum(p.label == label for p in pictures) for label in range(len(LABELS))]
+    # Some of each label has to be left to train on.
+    most = [t - 1 for t in total]
+    about_right = [min(2 * w, m) for w, m in zip(wanted, most, strict=True)]
     held_back = [0] * len(LABELS)
     validation_groups: set[str] = set()
-    for group in groups:
-        counts = [sum(p.label == label for p in by_group[group]) for label in range(len(LABELS))]
-        helps = any(c and h < w for c, h, w in zip(counts, held_back, wanted, strict=True))
-        leaves = all(h + c < t for c, h, t in zip(counts, held_back, total, strict=True))
-        if helps and leaves:
-            validation_groups.add(group)
-            held_back = [h + c for h, c in zip(held_back, counts, strict=True)]
+    # Large groups, which would take too much from training, only if nothing smaller serves.
+    for candidates, limit in ((groups, about_right), (sorted(groups, key=_size(by_group)), most)):
+        for group in candidates:
+            counts = [
+                sum(p.label == label for p in by_group[group]) for label in range(len(LABELS))
+            ]
+            helps = any(c and h < w for c, h, w in zip(counts, held_back, wanted, strict=True))
+            fits = all(h + c <= top for c, h, top in zip(counts, held_back, limit, strict=True))
+            if helps and fits and group not in validation_groups:
+                validation_groups.add(group)
+                held_back = [h + c for h, c in zip(held_back, counts, strict=True)]
+        if 0 not in held_back:
+            break
     if 0 in held_back:
         raise UserError(
             "the dataset cannot be split into training and validation: on/ and off/ need pictures "

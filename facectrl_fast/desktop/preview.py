@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +22,8 @@ _COLOURS = {
     Verdict.NO_FACE: (180, 180, 180),
     Verdict.UNSURE: (60, 190, 230),
 }
+LONGEST_GAP = 2.0
+"""Seconds without a frame that a recording shows as they were."""
 _CODES = {PixelFormat.YUYV: cv2.COLOR_YUV2BGR_YUYV, PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12}
 
 
@@ -94,11 +99,11 @@ class PreviewWindow:
         Raises:
             UserError: there is no screen.
         """
-        import os
-
-        # Qt would end the process where it finds no screen.
-        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise UserError("--preview needs a screen; use --record FILE.mp4 without one")
+        # Qt would end the process where it finds no screen. OpenCV's wheels speak X11 only.
+        if not _x11_answers():
+            raise UserError(
+                "--preview needs a screen (X11 or XWayland); use --record FILE.mp4 without one"
+            )
         cv2.namedWindow(self.TITLE, cv2.WINDOW_AUTOSIZE)
 
     def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
@@ -113,42 +118,63 @@ class PreviewWindow:
         cv2.destroyAllWindows()
 
 
+def _x11_answers() -> bool:
+    if not os.environ.get("DISPLAY"):
+        return False
+    try:
+        x11 = ctypes.CDLL(ctypes.util.find_library("X11") or "libX11.so.6")
+    except OSError:
+        return True  # nobody to ask: let OpenCV try with what it brings
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(ctypes.c_void_p(display))
+    return bool(display)
+
+
 class Recorder:
-    """Writes the overlay to a video file, each analysed frame for as long as it lasted."""
+    """Writes the overlay to a video file, each analysed frame for as long as it lasted.
+
+    Longer gaps, in which the camera was off, are left out.
+    """
 
     def __init__(self, path: Path, rate: float) -> None:
         """Prepare to write ``path`` at ``rate`` frames a second.
 
         Raises:
-            UserError: the folder does not exist or cannot be written to.
+            UserError: the file cannot be written.
         """
         if path.suffix.lower() != ".mp4":
             raise UserError(f"--record {path}: the name must end in .mp4")
         if not path.parent.is_dir():
             raise UserError(f"--record {path}: the folder {path.parent} does not exist")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UserError(f"--record {path}: no permission to write there")
         self._path = path
         self._rate = rate
         self._writer: cv2.VideoWriter | None = None
-        self._started = 0.0
-        self._written = 0
+        self._last: UInt8Array | None = None
+        self._until = 0.0
 
     def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
         """See ``Display``."""
-        image = draw_overlay(frame, sighting, view)
         if self._writer is None:
             size = (frame.width, frame.height)
             fourcc = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), fourcc, self._rate, size)
             if not self._writer.isOpened():
                 raise UserError(f"cannot write the recording {self._path}")
-            self._started = sighting.timestamp
-        due = int((sighting.timestamp - self._started) * self._rate) + 1
-        while self._written < due:
-            self._writer.write(image)
-            self._written += 1
+        if not 0 <= sighting.timestamp - self._until < LONGEST_GAP:
+            self._until = sighting.timestamp
+        while self._last is not None and self._until + 1 / self._rate <= sighting.timestamp:
+            self._writer.write(self._last)
+            self._until += 1 / self._rate
+        self._last = draw_overlay(frame, sighting, view)
         return True
 
     def close(self) -> None:
         """See ``Display``."""
         if self._writer is not None:
+            if self._last is not None:
+                self._writer.write(self._last)
             self._writer.release()

@@ -20,7 +20,11 @@ class PrivateBus:
         command = [program, "--session", "--nofork", "--nopidfile", f"--print-address={writer}"]
         try:
             self._process = subprocess.Popen(
-                command, pass_fds=(writer,), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+                command,
+                pass_fds=(writer,),
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the program, which then ends the bus
             )
         finally:
             os.close(writer)

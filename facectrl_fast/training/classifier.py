@@ -19,10 +19,10 @@ from torch import nn
 from facectrl_fast import __version__
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture, read_folder, split_by_group
 from facectrl_fast.errors import UserError
-from facectrl_fast.training.export import export_model
+from facectrl_fast.training.export import check_writable, export_model
 from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.model_file import ModelDescription
-from facectrl_fast.vision.preprocess import Preprocessing
+from facectrl_fast.vision.preprocess import WHOLE_IMAGE, Preprocessing
 
 SIDE = 64
 LEAKY_SLOPE = 0.2
@@ -74,7 +74,6 @@ def load_crops(pictures: list[LabelledPicture]) -> tuple[Float32Array, np.ndarra
     Raises:
         UserError: a picture cannot be decoded.
     """
-    whole = Preprocessing(expansion=(0.0, 0.0))
     crops = np.empty((len(pictures), 1, SIDE, SIDE), np.float32)
     for picture, out in zip(pictures, crops, strict=True):
         decoded = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
@@ -82,7 +81,7 @@ def load_crops(pictures: list[LabelledPicture]) -> tuple[Float32Array, np.ndarra
             raise UserError(f"{picture.path} is not a readable picture; remove or replace it")
         image: UInt8Array = np.asarray(decoded, np.uint8)
         height, width = image.shape[:2]
-        whole(image, PixelFormat.BGR24, (0, 0, width, height), out)
+        WHOLE_IMAGE(image, PixelFormat.BGR24, (0, 0, width, height), out)
     return crops, np.array([picture.label for picture in pictures], np.int64)
 
 
@@ -143,6 +142,7 @@ def train_classifier(
     Raises:
         UserError: the dataset cannot be used, or ``out`` cannot be written.
     """
+    check_writable(out)
     pictures = read_folder(dataset)
     training, validation = split_by_group(pictures, options.validation_share, options.seed)
     report(f"{len(training)} pictures to train on, {len(validation)} of other groups to validate")
@@ -152,6 +152,8 @@ def train_classifier(
     held_crops, held_labels = (torch.from_numpy(a) for a in load_crops(validation))
 
     network = Standardized(build_network(), crops, generator)
+    if not network.spread > 1e-4:
+        raise UserError(f"dataset {dataset}: all pictures look the same; nothing to learn")
     optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, options.decay_steps, options.decay)
     loss_of = nn.CrossEntropyLoss(weight=_balance(labels))

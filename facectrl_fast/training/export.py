@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +44,7 @@ def export_model(
     """
     network.eval()
     sample = torch.zeros(1, 1, description.input_height, description.input_width)
-    with warnings.catch_warnings():
-        # The exporter warns of its own internals; the comparison below is the real check.
-        warnings.simplefilter("ignore")
+    with _quiet_exporter():
         program = torch.onnx.export(
             network,
             (sample,),
@@ -59,29 +59,57 @@ def export_model(
     model = program.model_proto
     onnx.helper.set_model_props(model, description.to_metadata())
     onnx.checker.check_model(model)
+    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".onnx", dir=out.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(model.SerializeToString())
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
-    draft = Path(name)
-    try:
+        draft.write_bytes(model.SerializeToString())
         difference = _disagreement(network, Classifier(draft), crops)
-        if difference > TOLERANCE:
+        # Not the other way round: a comparison with NaN is false.
+        if not difference <= TOLERANCE:
             raise RuntimeError(f"PyTorch and ONNX Runtime disagree by {difference:.1e}")
         draft.replace(out)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
     finally:
         draft.unlink(missing_ok=True)
     return difference
 
 
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter warns of its own internals; the comparison that follows is the real check."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        exporter.setLevel(level)
+
+
+def check_writable(out: Path) -> None:
+    """Find out before a long training whether its result can be written.
+
+    Raises:
+        UserError: ``out`` is a folder, or its folder cannot be made or written to.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
+    if out.is_dir():
+        raise UserError(f"cannot write {out}: it is a folder; name a file in it")
+    if not os.access(out.parent, os.W_OK):
+        raise UserError(f"cannot write {out}: no permission")
+
+
 def _disagreement(network: nn.Module, classifier: Classifier, crops: Float32Array) -> float:
-    worst = 0.0
+    differences = []
     for part in np.array_split(crops, max(len(crops) // 1024, 1)):
         with torch.no_grad():
             ours = network(torch.from_numpy(part)).softmax(1)
             theirs = torch.from_numpy(classifier.run(part)).softmax(1)
-        worst = max(worst, float((ours - theirs).abs().max()))
-    return worst
+        differences.append(float((ours - theirs).abs().max()))
+    # NumPy's maximum keeps a NaN, Python's may lose it.
+    return float(np.max(differences))

@@ -49,7 +49,8 @@ def open_detector(
         name: one of ``DETECTORS``; ``auto`` is YuNet where a model file is given, else Haar.
         path: the detector's file: an .onnx for YuNet, a cascade .xml for Haar (OpenCV's frontal
             face by default).
-        least_share: the smallest face to find, as a share of the image's height.
+        least_share: the smallest face to find, as a share of the image's height; ``haar-seed``
+            has its own, a quarter.
 
     Raises:
         UserError: the file is missing or is not what the detector needs.
@@ -66,7 +67,7 @@ def open_detector(
         return HaarDetector(path, least_share)
     if name == "haar-seed":
         path = path or CASCADES / "haarcascade_frontalface_default.xml"
-        return HaarDetector(path, least_share=1 / 4, scale_factor=1.5, neighbours=4, width=None)
+        return HaarDetector(path, 1 / 4, scale_factor=1.5, neighbours=4, width=None, name=name)
     raise UserError(f"unknown detector '{name}'; choose one of {', '.join(DETECTORS)}")
 
 
@@ -112,8 +113,9 @@ class HaarDetector:
         scale_factor: float = 1.1,
         neighbours: int = 4,
         width: int | None = 320,
+        name: str = "haar",
     ) -> None:
-        self.name = "haar"
+        self.name = name
         self._cascade = _load_cascade(path or CASCADES / "haarcascade_frontalface_alt2.xml")
         self._least_share = least_share
         self._scale_factor = scale_factor

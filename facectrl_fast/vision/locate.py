@@ -41,7 +41,7 @@ class Locator:
         """
         image, pixel_format, now = frame.array, frame.pixel_format, frame.timestamp
         if self._face is None or not 0 <= now - self._searched < SEARCH_EVERYWHERE:
-            return self._search(frame)
+            return self._search(frame, self._face)
         if self._tracker is None:
             found = self._near(image, pixel_format, self._face.box, frame.width, frame.height)
         elif now - self._validated < VALIDATE:
@@ -61,10 +61,14 @@ class Locator:
         """The camera was away: start with a search."""
         self._face = None
 
-    def _search(self, frame: Frame) -> Face | None:
+    def _search(self, frame: Frame, known: Face | None = None) -> Face | None:
         image, pixel_format, now = frame.array, frame.pixel_format, frame.timestamp
         faces = self._detector.detect(image, pixel_format)
-        self._face = next((face for face in faces if _is_inside(face, frame)), None)
+        found = next((face for face in faces if _is_inside(face, frame)), None)
+        if found is None and known is not None:
+            # Looked at closely, a face that was just there may still be found.
+            found = self._near(image, pixel_format, known.box, frame.width, frame.height)
+        self._face = found
         self._searched = now
         if self._face is not None:
             self._validate(image, pixel_format, self._face, now)

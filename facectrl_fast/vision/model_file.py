@@ -40,8 +40,8 @@ class ModelDescription:
     input_width: int = 64
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     confidence: float = 0.6
-    """The least probability of the likelier label; below it the verdict is UNSURE. Low, since ten
-    verdicts have to agree before anything happens."""
+    """The least probability of the likelier label; below it the verdict is UNSURE. Low, since
+    all verdicts of a second have to agree before anything happens."""
     data: Mapping[str, int] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
     version: str = ""
@@ -87,11 +87,13 @@ class ModelDescription:
                 input_width=_side(json.loads(metadata["input"])["width"]),
                 preprocessing=_preprocessing(json.loads(metadata["preprocessing"])),
                 confidence=_probability(json.loads(metadata["thresholds"])["confidence"]),
-                data=json.loads(metadata.get("data", "{}")),
-                validation=json.loads(metadata.get("validation", "{}")),
+                data={k: int(v) for k, v in json.loads(metadata.get("data", "{}")).items()},
+                validation={
+                    k: float(v) for k, v in json.loads(metadata.get("validation", "{}")).items()
+                },
                 version=metadata.get("version", ""),
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 

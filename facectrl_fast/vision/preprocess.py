@@ -66,4 +66,4 @@ class Preprocessing:
 
 
 WHOLE_IMAGE = Preprocessing(expansion=(0.0, 0.0))
-"""For pictures that are crops already."""
+"""For pictures that are crops already, with the whole picture as the box."""

@@ -59,11 +59,19 @@ class OpenCvTracker:
         """See ``Tracker``."""
         self._tracker = self._make()
         x, y, width, height = (round(side) for side in box)
-        self._tracker.init(_as_bgr(image, pixel_format), (x, y, max(width, 1), max(height, 1)))
+        try:
+            self._tracker.init(_as_bgr(image, pixel_format), (x, y, width, height))
+        except cv2.error:  # too small a box, or one over the edge
+            self._tracker = None
 
     def update(self, image: UInt8Array, pixel_format: PixelFormat) -> Box | None:
         """See ``Tracker``."""
-        found, box = self._tracker.update(_as_bgr(image, pixel_format))
+        if self._tracker is None:
+            return None
+        try:
+            found, box = self._tracker.update(_as_bgr(image, pixel_format))
+        except cv2.error:  # a box that shrank to nothing
+            return None
         if not found or box[2] <= 0 or box[3] <= 0:
             return None
         x, y, width, height = (float(side) for side in box)

@@ -85,6 +85,16 @@ def test_the_split_is_the_same_each_time_and_of_about_the_wanted_size():
     assert len(first[1]) == pytest.approx(200, abs=20)
 
 
+def test_a_large_group_is_left_to_training():
+    sizes = {"large": 900, "a": 50, "b": 50}
+    pictures = [
+        LabelledPicture(None, i % 2, group) for group, size in sizes.items() for i in range(size)
+    ]
+    for seed in range(8):
+        _, validation = split_by_group(pictures, 0.1, seed)
+        assert {p.group for p in validation} <= {"a", "b"}
+
+
 def test_one_group_cannot_be_split():
     pictures = [LabelledPicture(None, i % 2, "the same") for i in range(100)]
     with pytest.raises(UserError, match="cannot be split"):

@@ -123,6 +123,24 @@ def test_a_place_that_cannot_be_written_to_is_told(dataset, capsys):
     assert "cannot write /proc/nowhere/model.onnx" in capsys.readouterr().err
 
 
+def test_a_folder_as_the_model_is_told_before_the_training(dataset, tmp_path, capsys):
+    arguments = ["train", "classifier", str(dataset), "--out", str(tmp_path), "--epochs", "1"]
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert "it is a folder" in captured.err
+    assert "epoch" not in captured.out
+
+
+def test_pictures_that_are_all_alike_are_told(tmp_path, capsys):
+    for label in ("on", "off"):
+        (tmp_path / label).mkdir()
+        for number in range(8):
+            name = str(tmp_path / label / f"g{number}__.png")
+            cv2.imwrite(name, np.full((64, 64), 99, np.uint8))
+    assert main(["train", "classifier", str(tmp_path), "--out", str(tmp_path / "m.onnx")]) == 1
+    assert "all pictures look the same" in capsys.readouterr().err
+
+
 def test_the_packaged_model_has_the_seed_s_layers():
     import onnx
 

@@ -115,6 +115,8 @@ GOOD = ModelDescription().to_metadata()
         (GOOD | {"input": "{}"}, "metadata is damaged"),
         (GOOD | {"input": json.dumps({"height": -1, "width": 64})}, "input sides"),
         (GOOD | {"preprocessing": "not json"}, "metadata is damaged"),
+        (GOOD | {"validation": "[1]"}, "metadata is damaged"),
+        (GOOD | {"validation": '{"balanced_accuracy": "good"}'}, "metadata is damaged"),
         (GOOD | {"thresholds": '{"confidence": 7}'}, "confidence must be 0 to 1"),
         (GOOD | {"input": json.dumps({"height": 32, "width": 32})}, "does not fit its metadata"),
     ],
