@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.config import RunOptions
 from facectrl_fast.desktop.preview import Display, PreviewWindow, Recorder
@@ -45,6 +47,8 @@ def build_watcher(loop: MainLoop, options: RunOptions, bus_address: str | None =
     Raises:
         UserError: a file, the player or the session bus cannot be used.
     """
+    # OpenCV would wake a thread a core for each frame: more work, and no sooner done.
+    cv2.setNumThreads(1)
     wanted = None if options.player is None else check_player_name(options.player)
     source = open_source(options.source, options.realtime)
     source.check()

@@ -8,7 +8,6 @@ The process sleeps in a single poll; ctypes releases the GIL meanwhile.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -25,9 +24,9 @@ _TimerCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
 def _load_glib() -> ctypes.CDLL:
-    name = ctypes.util.find_library("glib-2.0") or "libglib-2.0.so.0"
     try:
-        glib = ctypes.CDLL(name)
+        # By its name, since ctypes' search runs other programs.
+        glib = ctypes.CDLL("libglib-2.0.so.0")
     except OSError:
         raise UserError("GLib is missing: install libglib2.0-0 (or your system's glib2)") from None
     glib.g_main_context_iteration.argtypes = [ctypes.c_void_p, ctypes.c_int]

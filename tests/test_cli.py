@@ -77,6 +77,19 @@ def test_running_does_not_import_the_training_stack(make_video):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path):
+    """Started in somebody's repository, with nothing on the PATH."""
+    here = tmp_path / "here"
+    (here / ".git").mkdir(parents=True)
+    done = run(
+        *("run", "--dry-run", "--no-realtime", "--source", make_video()),
+        cwd=here,
+        env={**os.environ, "PATH": "/nowhere"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert [p.name for p in here.rglob("*")] == [".git"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -90,6 +103,7 @@ def test_running_does_not_import_the_training_stack(make_video):
         (["run", "--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["train"], "required: TASK"),
         (["train", "classifier", "x", "--seed", "-1"], "'-1' is not a whole number from 0"),
+        (["train", "classifier", "x", "--expansion", "(70, 70)"], "'(70, 70)' is not a number"),
         (["train", "classifier", "x", "--epochs", "0"], "'0' is not a positive whole number"),
     ],
 )

@@ -326,6 +326,45 @@ def test_a_camera_that_breaks_is_opened_again(loop, watch, monkeypatch, caplog):
     assert caplog.text.count("trying again until it is back") == 1
 
 
+def test_no_frame_is_judged_twice(loop, watch):
+    """A camera that gives a frame and then none costs one analysis, however long it is silent."""
+
+    class Silent(CameraStream):
+        def _produce(self):
+            slot = self.ring.begin_write()
+            slot.array[:] = SHOWS["on"]
+            slot.publish(1.0)
+
+    camera = Camera([])
+    camera.open = lambda: Silent(1)
+    loop.call_later(0.5, loop.quit)
+    watcher, _ = watch(camera)
+    watcher.run()
+    assert watcher.analyses == 1
+
+
+def test_a_player_that_restarts_quickly_leaves_one_camera_open(loop, watch):
+    camera = Camera([])
+    watcher, players = watch(camera)
+    streams = []
+
+    def restart():
+        for _ in range(5):
+            streams.append(watcher._stream)
+            players.events.player_vanished(A)
+            players.events.player_appeared(A, PLAYING)
+        streams.append(watcher._stream)
+        loop.call_later(0.1, loop.quit)
+
+    loop.call_later(0.1, restart)
+    threads = threading.active_count()
+    watcher.run()
+    assert [stream.ring.closed for stream in streams] == [True] * 6
+    assert len({id(stream) for stream in streams}) == camera.opened == 6
+    assert threading.active_count() == threads
+    assert all(not stream._thread.is_alive() for stream in streams)
+
+
 def test_a_camera_that_never_worked_ends_the_program(watch):
     watcher, players = watch(Camera(["fails"]))
     with pytest.raises(UserError, match="the camera is busy"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +121,7 @@ def _x11_answers() -> bool:
     if not os.environ.get("DISPLAY"):
         return False
     try:
-        x11 = ctypes.CDLL(ctypes.util.find_library("X11") or "libX11.so.6")
+        x11 = ctypes.CDLL("libX11.so.6")
     except OSError:
         return True  # nobody to ask: let OpenCV try with what it brings
     x11.XOpenDisplay.restype = ctypes.c_void_p
