@@ -27,6 +27,7 @@ class Program:
         command = [sys.executable, "-m", "facectrl_fast", "run", *map(str, arguments)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.lines = []
+        self.watching = threading.Event()
         self.started = None
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -36,6 +37,7 @@ class Program:
             self.lines.append(line.rstrip())
             if " watching " in line:
                 self.started = time.monotonic()
+                self.watching.set()
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
@@ -76,7 +78,7 @@ class Timed:
 
     def until(self, seconds):
         program = self._program
-        self._events.wait(lambda: program.started is not None, 30)
+        assert program.watching.wait(30), program.lines
         left = program.started + seconds - time.monotonic()
         self._events.wait(lambda: not program.running(), max(left, 0))
 
@@ -131,7 +133,7 @@ def test_the_user_s_hand_wins(data, playing_mpv, events, program, loop, connect)
     def click(method):
         user.call_blocking(MPV, OBJECT_PATH, PLAYER_INTERFACE, method, "", ())
 
-    events.wait(lambda: running.started is not None, 30)
+    assert running.watching.wait(30), running.lines
     passed = time.monotonic() - running.started
     for at, method in ((10, "Pause"), (20, "Play"), (30, "Pause"), (59, "Play")):
         loop.call_later(at - passed, lambda method=method: click(method))

@@ -12,15 +12,16 @@ pytestmark = pytest.mark.acceptance
 TOOL = Path(__file__).parents[3] / "shared" / "tools" / "v4l2-vm"
 RUN = f"{sys.executable} -m facectrl_fast run --dry-run --source 0"
 SCRIPT = f"""
-set -u
+touch first
 {RUN} 2>first & first=$!
-until grep -q watching first; do :; done
+said() {{ grep -q -m1 "$1" <(tail -n +1 -f ---disable-inotify first); }}
+said watching
 echo '[second]'
 {RUN} 2>&1; echo "status $?"
 echo '[unplugged]'
 camctl disconnect
-until grep -q 'trying again' first; do :; done
-kill -INT $first; wait $first; echo "status $?"
+said 'trying again'
+kill -TERM $first; wait $first; echo "status $?"
 cat first
 """
 
