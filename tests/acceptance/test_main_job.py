@@ -63,15 +63,19 @@ def program():
 
 
 class Timed:
-    """When mpv changed its status, in seconds of the recording."""
+    """When mpv, which plays at the start, changed its status, in seconds of the recording."""
 
     def __init__(self, events, program):
         self._events, self._program, self.changes = events, program, []
         note = events._note
+        status = PLAYING
 
         def timed(*event):
-            if event[0] == "status" and program.started is not None:
-                self.changes.append((time.monotonic() - program.started, event[2]))
+            nonlocal status
+            # mpv tells more often that it plays than it starts to.
+            if event[0] == "status" and event[2] is not status:
+                status = event[2]
+                self.changes.append((time.monotonic() - program.started, status))
             note(*event)
 
         events._note = timed
