@@ -29,7 +29,7 @@ test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
 test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
 	$(BIN)/pytest
 
-check: $(VENV)/.installed-test ## ruff and mypy
+check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the training code uses)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

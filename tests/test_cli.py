@@ -185,8 +185,8 @@ class TestBadInput:
         words = complaint("run", "--dry-run", "--source", make_video(), "--record", name)
         assert "--record" in words
 
+    @pytest.mark.train
     def test_training_on_nothing(self, tmp_path):
-        pytest.importorskip("torch")
         assert "on/ has 0 pictures" in complaint("train", "classifier", tmp_path)
 
 
