@@ -181,14 +181,41 @@ def _add_train(commands: _Commands[_Parser]) -> None:
         "faces, cut at the expansion that --expansion names. Files named GROUP__REST show one "
         "person or recording a GROUP; no group is used both to train and to validate.",
     )
-    task.add_argument("dataset", type=Path, metavar="DATASET")
+    task.add_argument("dataset", type=Path, metavar="DATASET", help="folder with on/ and off/")
     task.add_argument(
-        "--out", type=Path, default=Path("headphones.onnx"), metavar="FILE.onnx", help="the model"
+        "--out",
+        type=Path,
+        default=Path("headphones.onnx"),
+        metavar="FILE.onnx",
+        help="the model to write (default: headphones.onnx here)",
     )
-    task.add_argument("--epochs", type=_positive, default=40, metavar="N")
-    task.add_argument("--batch-size", type=_positive, default=2048, metavar="N")
-    task.add_argument("--expansion", type=_expansion, default=0.9, metavar="SHARE")
-    task.add_argument("--seed", type=_seed, default=0, metavar="N")
+    task.add_argument(
+        "--epochs",
+        type=_positive,
+        default=40,
+        metavar="N",
+        help="times that each picture is shown (default: 40)",
+    )
+    task.add_argument(
+        "--batch-size",
+        type=_positive,
+        metavar="N",
+        help="pictures a step (default: a twentieth of them all, 32 to 2048)",
+    )
+    task.add_argument(
+        "--expansion",
+        type=_expansion,
+        default=0.9,
+        metavar="SHARE",
+        help="what the crops show beyond the face box, as a share of its sides (default: 0.9)",
+    )
+    task.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="the same seed and pictures give the same model (default: 0)",
+    )
     task.set_defaults(command=_train_classifier)
 
 

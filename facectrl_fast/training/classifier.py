@@ -37,7 +37,9 @@ class TrainingOptions:
     """What can be chosen about a training run."""
 
     epochs: int = 40
-    batch_size: int = 2048
+    batch_size: int | None = None
+    """Pictures a step; by default a twentieth of them all, 32 to 2048: large batches of many
+    pictures train better at this learning rate, and few pictures still make many steps."""
     learning_rate: float = 5e-3
     decay: float = 0.98
     decay_steps: int = 1000
@@ -159,10 +161,11 @@ def train_classifier(
     loss_of = nn.CrossEntropyLoss(weight=_balance(labels))
     best = (-1.0, 0)
     best_weights = copy.deepcopy(network.state_dict())
+    batch_size = options.batch_size or min(max(len(labels) // 20, 32), 2048)
     for epoch in range(1, options.epochs + 1):
         network.train()
         total = 0.0
-        for chosen in _batches(len(labels), options.batch_size, generator):
+        for chosen in _batches(len(labels), batch_size, generator):
             optimizer.zero_grad()
             loss = loss_of(network(flip_half(crops[chosen], generator)), labels[chosen])
             loss.backward()
