@@ -41,6 +41,8 @@ bench: $(VENV)/.installed-test ## measure; saves JSON under .benchmarks
 	$(BIN)/pytest bench --benchmark-only --benchmark-autosave --benchmark-group-by=group
 
 bench-compare: $(VENV)/.installed-test ## measure again; fails where the median got 30 % slower
+	@ls .benchmarks/*/*.json >/dev/null 2>&1 || \
+		{ echo "nothing to compare with: run 'make bench' on the older state first" >&2; exit 1; }
 	$(BIN)/pytest bench --benchmark-only --benchmark-group-by=group --benchmark-compare \
 		--benchmark-compare-fail=median:30%
 
