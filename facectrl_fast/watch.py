@@ -226,7 +226,7 @@ class Watcher:
             log.info("%s%s: nothing to do (%s)", when, decision.verdict, self._situation())
             return
         names = ", ".join(short_name(action.player) for action in actions)
-        log.info("%s%s: %s %s", when, decision.verdict, _DOING[actions[0].command], names)
+        log.info("%s%s: %s %s", when, actions[0].reason, _DOING[actions[0].command], names)
         for action in actions:
             self._unsettled.add(action.player)
             self._players.perform(action)
