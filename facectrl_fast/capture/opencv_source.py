@@ -87,7 +87,8 @@ class OpenCvSource:
             what = "no video comes from" if self._is_url else "cannot read video from"
             raise UserError(f"{what} {self.name}; check --source")
         height, width = image.shape[:2]
-        if min(width / LumaGate.COLUMNS, height / LumaGate.ROWS) < 1 or max(width, height) > 16384:
+        too_small = width < LumaGate.COLUMNS or height < LumaGate.ROWS
+        if too_small or max(width, height) > 16384:
             capture.release()
             raise UserError(
                 f"{self.name}: pictures of {width} x {height} are no use; check --source"

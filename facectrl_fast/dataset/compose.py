@@ -72,21 +72,24 @@ def _same_face(first: Box, second: Box) -> bool:
     return all(centres) and 0.6 < first[3] / second[3] < 1.6
 
 
+def _read_picture(path: Path) -> UInt8Array:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise UserError(f"cannot read the picture {path}")
+    return np.asarray(image, np.uint8)
+
+
 def from_faces(annotations: Path, images: Path, framing: Framing) -> Iterator[LabelledFace]:
     """The biggest face of each picture; the group is its name without the number, as in LFW."""
     for entry in read_annotations(annotations, images):
-        image = cv2.imread(str(entry.path))
-        if image is None:
-            raise UserError(f"cannot read the picture {entry.path}")
+        picture = _read_picture(entry.path)
+        height, width = picture.shape[:2]
         box = max(entry.boxes, key=lambda b: b[2] * b[3])
-        if not (
-            0 <= box[0] + box[2] / 2 < image.shape[1] and 0 <= box[1] + box[3] / 2 < image.shape[0]
-        ):
+        if not (0 <= box[0] + box[2] / 2 < width and 0 <= box[1] + box[3] / 2 < height):
             raise UserError(
                 f"{annotations}: the face of {entry.path.name} lies outside the picture"
             )
         person = re.sub(r"_\d+$", "", entry.path.stem)
-        picture = np.asarray(image, np.uint8)
         yield LabelledFace(picture, framing.boxes(picture, box), "off", person)
 
 
@@ -96,10 +99,7 @@ def from_crops(folder: Path, detector: Detector, framing: Framing) -> Iterator[L
         raise UserError(f"--crops {folder}: has neither on/ nor off/")
     for label in LABELS:
         for path in sorted((folder / label).glob("*.[jp][pn]g")):
-            image = cv2.imread(str(path))
-            if image is None:
-                raise UserError(f"cannot read the picture {path}")
-            picture = np.asarray(image, np.uint8)
+            picture = _read_picture(path)
             height, width = picture.shape[:2]
             face_h = height / CROP_SCALE
             box: Box = (width / 2 - face_h * 0.37, height / 2 - face_h / 2, face_h * 0.74, face_h)
@@ -114,10 +114,7 @@ def from_crops(folder: Path, detector: Detector, framing: Framing) -> Iterator[L
 def from_portraits(folder: Path, detector: Detector, framing: Framing) -> Iterator[LabelledFace]:
     """The biggest face of each picture below ``folder``; each picture is a group of its own."""
     for path in sorted(folder.rglob("*.[jp][pn]g")):
-        image = cv2.imread(str(path))
-        if image is None:
-            raise UserError(f"cannot read the picture {path}")
-        picture = np.asarray(image, np.uint8)
+        picture = _read_picture(path)
         faces = detector.detect(picture, PixelFormat.BGR24)
         if faces:
             boxes = framing.boxes(picture, faces[0].box)
@@ -142,10 +139,7 @@ def from_video(
 def _frames(path: Path) -> Iterator[UInt8Array]:
     if path.is_dir():
         for picture in sorted(path.glob("*.[jp][pn]g")):
-            image = cv2.imread(str(picture))
-            if image is None:
-                raise UserError(f"cannot read the picture {picture}")
-            yield np.asarray(image, np.uint8)
+            yield _read_picture(picture)
         return
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +66,6 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     ]
 
 
-def _size(groups: dict[str, list[LabelledPicture]]) -> Callable[[str], int]:
-    return lambda name: len(groups[name])
-
-
 def split_by_group(
     pictures: list[LabelledPicture], validation_share: float, seed: int
 ) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
@@ -97,8 +92,9 @@ def split_by_group(
     about_right = [min(2 * w, m) for w, m in zip(wanted, most, strict=True)]
     held_back = [0] * len(LABELS)
     validation_groups: set[str] = set()
+    by_size = sorted(groups, key=lambda group: len(by_group[group]))
     # Large groups, which would take too much from training, only if nothing smaller serves.
-    for candidates, limit in ((groups, about_right), (sorted(groups, key=_size(by_group)), most)):
+    for candidates, limit in ((groups, about_right), (by_size, most)):
         for group in candidates:
             counts = [
                 sum(p.label == label for p in by_group[group]) for label in range(len(LABELS))

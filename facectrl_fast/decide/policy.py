@@ -47,7 +47,8 @@ class _Player:
         return (self.expected or self.status) is Status.PLAYING
 
 
-_RESULT = {Command.PLAY: Status.PLAYING, Command.PAUSE: Status.PAUSED}
+RESULT = {Command.PLAY: Status.PLAYING, Command.PAUSE: Status.PAUSED}
+"""What a player does once it has obeyed."""
 
 
 class Policy:
@@ -143,7 +144,7 @@ class Policy:
 
     def _ask(self, command: Command, name: str, reason: str) -> Action:
         player = self._players[name]
-        player.late, player.expected = player.expected, _RESULT[command]
+        player.late, player.expected = player.expected, RESULT[command]
         player.paused_by_us = command is Command.PAUSE
         return Action(command, name, reason)
 

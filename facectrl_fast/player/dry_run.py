@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from facectrl_fast.decide.policy import Status
+from facectrl_fast.decide.policy import RESULT, Status
 from facectrl_fast.player.mpris import PlayerEvents
-from facectrl_fast.types import Action, Command
+from facectrl_fast.types import Action
 
 NAME = "org.mpris.MediaPlayer2.dry-run"
 
@@ -24,6 +24,6 @@ class DryRunPlayers:
 
     def perform(self, action: Action) -> None:
         """See MprisPlayers."""
-        status = Status.PLAYING if action.command is Command.PLAY else Status.PAUSED
+        status = RESULT[action.command]
         self._events.player_status(NAME, status)
         self._events.player_settled(NAME, status)

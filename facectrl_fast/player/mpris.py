@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from facectrl_fast.decide.policy import Status
+from facectrl_fast.decide.policy import RESULT, Status
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.types import Action, Command
@@ -29,7 +29,6 @@ ASK_AGAIN = (0.5, 1.0, 5.0, 30.0)
 # playerctld stands in for the other players, which would be controlled twice.
 PROXIES = (PREFIX + "playerctld",)
 
-_RESULT = {Command.PLAY: Status.PLAYING, Command.PAUSE: Status.PAUSED}
 _CAPABILITY = {Command.PLAY: "CanPlay", Command.PAUSE: "CanPause"}
 
 
@@ -207,7 +206,7 @@ class MprisPlayers:
             self._settle(owner, action, None)
             return
         name = short_name(action.player)
-        if certain and _status(properties) is _RESULT[action.command]:
+        if certain and _status(properties) is RESULT[action.command]:
             self._settle(owner, action, _status(properties))
             return
         if not properties.get(_CAPABILITY[action.command], True):
@@ -235,15 +234,14 @@ class MprisPlayers:
         )
 
     def _await_effect(self, owner: str, action: Action) -> None:
-        pending = self._pending.get(owner)
-        if pending is None or pending.action is not action:
+        if not self._is_pending(owner, action):
             return
 
         def check(properties: dict[str, Any] | None) -> None:
             if not self._is_pending(owner, action):
                 return
             status = None if properties is None else _status(properties)
-            if status is not None and status is not _RESULT[action.command]:
+            if status is not None and status is not RESULT[action.command]:
                 log.warning(
                     "%s was asked to %s and is still %s; left alone",
                     short_name(action.player),
@@ -252,7 +250,8 @@ class MprisPlayers:
                 )
             self._settle(owner, action, status)
 
-        pending.timer = self._loop.call_later(SETTLE, lambda: self._read(owner, check))
+        timer = self._loop.call_later(SETTLE, lambda: self._read(owner, check))
+        self._pending[owner].timer = timer
 
     def _is_pending(self, owner: str, action: Action) -> bool:
         pending = self._pending.get(owner)
@@ -352,6 +351,7 @@ class MprisPlayers:
         if player is None:
             return
         self._stop_asking(player)
+        player.tries = 0
         first = player.status is None
         player.status = status
         if first:
@@ -359,7 +359,7 @@ class MprisPlayers:
             return
         self._events.player_status(player.name, status)
         pending = self._pending.get(owner)
-        if pending is not None and status is _RESULT[pending.action.command]:
+        if pending is not None and status is RESULT[pending.action.command]:
             self._settle(owner, pending.action, status)
 
     def _read(self, owner: str, then: Callable[[dict[str, Any] | None], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from facectrl_fast.types import Box, Face, Frame, PixelFormat, UInt8Array
+from facectrl_fast.types import Box, Face, Frame, PixelFormat
 from facectrl_fast.vision.detect import Detector
 from facectrl_fast.vision.track import Tracker
 
@@ -39,19 +39,19 @@ class Locator:
         Args:
             frame: any pixel format; later than the frames before it.
         """
-        image, pixel_format, now = frame.array, frame.pixel_format, frame.timestamp
+        now = frame.timestamp
         if self._face is None or not 0 <= now - self._searched < SEARCH_EVERYWHERE:
             return self._search(frame, self._face)
         if self._tracker is None:
-            found = self._near(image, pixel_format, self._face.box, frame.width, frame.height)
+            found = self._near(frame, self._face.box)
         elif now - self._validated < VALIDATE:
-            box = self._tracker.update(image, pixel_format)
+            box = self._tracker.update(frame.array, frame.pixel_format)
             found = None if box is None else replace(self._face, box=box, landmarks=None)
         else:
-            box = self._tracker.update(image, pixel_format) or self._face.box
-            found = self._near(image, pixel_format, box, frame.width, frame.height)
+            box = self._tracker.update(frame.array, frame.pixel_format) or self._face.box
+            found = self._near(frame, box)
             if found is not None:
-                self._validate(image, pixel_format, found, now)
+                self._validate(frame, found)
         if found is None or not _is_inside(found, frame):
             return self._search(frame)
         self._face = found
@@ -62,28 +62,25 @@ class Locator:
         self._face = None
 
     def _search(self, frame: Frame, known: Face | None = None) -> Face | None:
-        image, pixel_format, now = frame.array, frame.pixel_format, frame.timestamp
-        faces = self._detector.detect(image, pixel_format)
+        faces = self._detector.detect(frame.array, frame.pixel_format)
         found = next((face for face in faces if _is_inside(face, frame)), None)
         if found is None and known is not None:
             # Looked at closely, a face that was just there may still be found.
-            found = self._near(image, pixel_format, known.box, frame.width, frame.height)
+            found = self._near(frame, known.box)
         self._face = found
-        self._searched = now
+        self._searched = frame.timestamp
         if self._face is not None:
-            self._validate(image, pixel_format, self._face, now)
+            self._validate(frame, self._face)
         return self._face
 
-    def _validate(
-        self, image: UInt8Array, pixel_format: PixelFormat, face: Face, now: float
-    ) -> None:
-        self._validated = now
+    def _validate(self, frame: Frame, face: Face) -> None:
+        self._validated = frame.timestamp
         if self._tracker is not None:
-            self._tracker.start(image, pixel_format, face.box)
+            self._tracker.start(frame.array, frame.pixel_format, face.box)
 
-    def _near(
-        self, image: UInt8Array, pixel_format: PixelFormat, box: Box, width: int, height: int
-    ) -> Face | None:
+    def _near(self, frame: Frame, box: Box) -> Face | None:
+        image, pixel_format = frame.array, frame.pixel_format
+        width, height = frame.width, frame.height
         if pixel_format is PixelFormat.NV12:
             # Its rows of chroma cannot be cut along; its luma plane can.
             image, pixel_format = image[:height], PixelFormat.GRAY8

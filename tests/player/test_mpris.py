@@ -206,6 +206,16 @@ def test_a_player_that_cannot_answer_yet_is_asked_again(players, connect, events
     assert caplog.text.count("does not answer") == 1
 
 
+def test_a_player_that_stops_answering_later_is_told_of_again(players, connect, events, caplog):
+    player = Late(connect(), "a", PLAYING)
+    ours = players()
+    assert events.wait_for("appeared", A, PLAYING)
+    player.asked = 0
+    ours.perform(pause())
+    assert events.wait_for("settled", A, None)
+    assert caplog.text.count("does not answer") == 2
+
+
 class Slow(BuiltinPlayer):
     """Says yes at once and does it half a second later."""
 
