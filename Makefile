@@ -10,8 +10,8 @@ export FACECTRL_WERROR := ON
 # The newest PyTorch would do; a fixed one makes the training tests repeatable.
 TORCH := torch==2.13.0
 # Python's headers are those of the interpreter that PYTHON names.
-SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev dbus libgl1 \
-	python3-dev python3-venv
+SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjpeg-dev dbus \
+	libgl1 python3-dev python3-venv
 TEST_PACKAGES := ffmpeg mpv mpv-mpris xvfb xauth
 
 .PHONY: help demo test test-all bench bench-compare sanitize check wheel clean

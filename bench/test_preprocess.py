@@ -13,6 +13,7 @@ BOX = face_in_portrait(1.9)
 CV2_CODES = {
     PixelFormat.BGR24: cv2.COLOR_BGR2GRAY,
     PixelFormat.YUYV: cv2.COLOR_YUV2GRAY_YUYV,
+    PixelFormat.UYVY: cv2.COLOR_YUV2GRAY_UYVY,
     PixelFormat.NV12: cv2.COLOR_YUV2GRAY_NV12,
 }
 CV2_RESAMPLING = {"bilinear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}

@@ -15,6 +15,8 @@
 #include "frame_ring.hpp"
 #include "gate.hpp"
 #include "preprocess.hpp"
+#include "v4l2_capture.hpp"
+#include "v4l2_device.hpp"
 
 namespace py = pybind11;
 using namespace facectrl;
@@ -25,7 +27,7 @@ using Seconds = std::chrono::duration<double>;
 
 int channels(PixelFormat format) {
     if (format == PixelFormat::BGR24) return 3;
-    return format == PixelFormat::YUYV ? 2 : 1;
+    return format == PixelFormat::YUYV || format == PixelFormat::UYVY ? 2 : 1;
 }
 
 // How frames of one ring look from NumPy.
@@ -33,14 +35,17 @@ struct Layout {
     PixelFormat format;
     int width;
     int height;
+    std::size_t stride;  // bytes from row to row
 
-    Layout(PixelFormat f, int w, int h) : format(f), width(w), height(h) {
+    Layout(PixelFormat f, int w, int h, std::size_t s = 0)
+        : format(f), width(w), height(h), stride(s) {
         if (w <= 0 || h <= 0 || w > 16384 || h > 16384) {
             throw py::value_error("width, height: must be 1 to 16384 pixels");
         }
-        const bool chroma_pairs = f == PixelFormat::YUYV || f == PixelFormat::NV12;
+        const bool chroma_pairs = channels(f) == 2 || f == PixelFormat::NV12;
         if (chroma_pairs && w % 2 != 0) throw py::value_error("width: must be even");
         if (f == PixelFormat::NV12 && h % 2 != 0) throw py::value_error("height: must be even");
+        if (stride == 0) stride = static_cast<std::size_t>(w * channels(f));
     }
 
     std::vector<py::ssize_t> shape() const {
@@ -50,14 +55,14 @@ struct Layout {
     }
 
     std::size_t bytes() const {
-        std::size_t product = 1;
-        for (py::ssize_t side : shape()) product *= static_cast<std::size_t>(side);
-        return product;
+        return static_cast<std::size_t>(shape()[0]) * stride;
     }
 
     // A view that keeps `owner` alive, and with it the slot.
     py::array view(const std::uint8_t* data, py::handle owner, bool writable) const {
-        py::array array(py::dtype::of<std::uint8_t>(), shape(), data, owner);
+        std::vector<py::ssize_t> strides{static_cast<py::ssize_t>(stride), channels(format)};
+        if (channels(format) > 1) strides.push_back(1);
+        py::array array(py::dtype::of<std::uint8_t>(), shape(), strides, data, owner);
         if (!writable) array.attr("setflags")(py::arg("write") = false);
         return array;
     }
@@ -208,6 +213,85 @@ void preprocess(const py::array& image, PixelFormat format, const std::array<dou
     resize_gray(view, crop, method, rows, target.data, target.width, target.height);
 }
 
+std::string fourcc_name(std::uint32_t code) {
+    std::string name;
+    for (int shift = 0; shift < 32; shift += 8) {
+        const char letter = static_cast<char>(code >> shift & 0x7f);
+        name += letter >= ' ' && letter <= '~' ? letter : '?';
+    }
+    return name;
+}
+
+std::uint32_t fourcc_code(const std::string& name) {
+    if (name.size() != 4) throw py::value_error("format: must be a four character code");
+    std::uint32_t code = 0;
+    for (int i = 3; i >= 0; --i) {
+        code = code << 8 | static_cast<unsigned char>(name[static_cast<std::size_t>(i)]);
+    }
+    return code;
+}
+
+using Range = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>;
+using Fraction = std::tuple<std::uint32_t, std::uint32_t>;
+
+// An open node; none of its calls waits for the camera.
+struct PyDevice {
+    std::unique_ptr<V4l2Device> device;
+
+    const V4l2Device& open() const {
+        if (!device) throw py::value_error("the device is closed");
+        return *device;
+    }
+};
+
+CaptureRequest checked_request(const std::string& path, const std::string& format,
+                               std::uint32_t width, std::uint32_t height,
+                               const Fraction& interval, std::uint32_t buffers, int shrink,
+                               double stall) {
+    if (buffers < 2 || buffers > 32) throw py::value_error("buffers: must be 2 to 32");
+    if (shrink != 1 && shrink != 2 && shrink != 4 && shrink != 8) {
+        throw py::value_error("shrink: must be 1, 2, 4 or 8");
+    }
+    if (shrink != 1 && format != "MJPG") throw py::value_error("shrink: only MJPG is decoded");
+    if (!(stall > 0 && stall < 1e5)) throw py::value_error("stall: must be seconds");
+    const auto [numerator, denominator] = interval;
+    return {path,      fourcc_code(format), width,   height, numerator,
+            denominator, buffers,            shrink, stall};
+}
+
+struct PyCapture {
+    std::unique_ptr<V4l2Capture> capture;
+
+    explicit PyCapture(const CaptureRequest& request) {
+        // Safe: no Python object is touched. Drivers may take long to answer.
+        const py::gil_scoped_release unlocked;
+        capture = std::make_unique<V4l2Capture>(SystemCalls::real(), request);
+    }
+    PyCapture(const PyCapture&) = delete;
+    PyCapture& operator=(const PyCapture&) = delete;
+    ~PyCapture() {
+        // Safe: as above; the capturing thread, which is waited for, never takes the GIL.
+        const py::gil_scoped_release unlocked;
+        capture.reset();
+    }
+
+    Layout layout() const {
+        return {capture->pixel_format(), capture->width(), capture->height(), capture->stride()};
+    }
+};
+
+const char* name_of(CaptureEnd end) {
+    switch (end) {
+    case CaptureEnd::None: return "none";
+    case CaptureEnd::Closed: return "closed";
+    case CaptureEnd::Unplugged: return "unplugged";
+    case CaptureEnd::Stalled: return "stalled";
+    case CaptureEnd::Broken: return "broken";
+    case CaptureEnd::Failed: return "failed";
+    }
+    return "failed";
+}
+
 // The gate keeps state and works without the GIL, so it brings a lock of its own.
 struct PyGate {
     LumaGate gate;
@@ -223,10 +307,22 @@ std::string format_name(PixelFormat format) {
 PYBIND11_MODULE(_native, m) {
     m.doc() = "Native core of facectrl_fast; use the Python modules that wrap it.";
 
+    // OSError picks its subclass, such as PermissionError, by the errno.
+    py::register_local_exception_translator([](std::exception_ptr error) {
+        try {
+            if (error) std::rethrow_exception(error);
+        } catch (const std::system_error& e) {
+            const py::tuple arguments = py::make_tuple(e.code().value(), e.what());
+            PyErr_SetObject(PyExc_OSError, arguments.ptr());
+        }
+    });
+    py::register_local_exception<FormatRefused>(m, "FormatRefused");
+
     py::native_enum<PixelFormat>(m, "PixelFormat", "enum.Enum", "How the bytes of a frame are laid out.")
         .value("BGR24", PixelFormat::BGR24)
         .value("GRAY8", PixelFormat::GRAY8)
         .value("YUYV", PixelFormat::YUYV)
+        .value("UYVY", PixelFormat::UYVY)
         .value("NV12", PixelFormat::NV12)
         .finalize();
 
@@ -275,6 +371,7 @@ PYBIND11_MODULE(_native, m) {
              py::arg("slots"), py::arg("pixel_format"), py::arg("width"), py::arg("height"))
         .def("begin_write",
              [](PyRing& r) -> std::optional<PyWriteSlot> {
+                 if (r.ring->borrowed()) throw py::value_error("the camera's driver writes here");
                  auto slot = r.ring->begin_write();
                  if (!slot) return std::nullopt;
                  return PyWriteSlot{std::move(slot), r.layout};
@@ -318,6 +415,94 @@ PYBIND11_MODULE(_native, m) {
         .def_property_readonly("pixel_format", [](const PyRing& r) { return r.layout.format; })
         .def_property_readonly("width", [](const PyRing& r) { return r.layout.width; })
         .def_property_readonly("height", [](const PyRing& r) { return r.layout.height; });
+
+    py::class_<PyDevice>(m, "V4l2Device")
+        .def(py::init([](const std::string& path) {
+                 return PyDevice{std::make_unique<V4l2Device>(SystemCalls::real(), path)};
+             }),
+             py::arg("path"))
+        .def_property_readonly("driver", [](const PyDevice& d) { return d.open().identity().driver; })
+        .def_property_readonly("card", [](const PyDevice& d) { return d.open().identity().card; })
+        .def_property_readonly("bus", [](const PyDevice& d) { return d.open().identity().bus; })
+        .def_property_readonly("capabilities",
+                               [](const PyDevice& d) { return d.open().identity().capabilities; })
+        .def("formats",
+             [](const PyDevice& d) {
+                 std::vector<std::string> names;
+                 for (std::uint32_t code : d.open().formats()) names.push_back(fourcc_name(code));
+                 return names;
+             })
+        .def(
+            "sizes",
+            [](const PyDevice& d, const std::string& format) {
+                std::vector<std::tuple<Range, Range>> sizes;
+                for (const SizeRange& s : d.open().sizes(fourcc_code(format))) {
+                    sizes.push_back({{s.least_width, s.most_width, s.step_width},
+                                     {s.least_height, s.most_height, s.step_height}});
+                }
+                return sizes;
+            },
+            py::arg("format"))
+        .def(
+            "intervals",
+            [](const PyDevice& d, const std::string& format, std::uint32_t width,
+               std::uint32_t height) {
+                std::vector<std::tuple<Fraction, Fraction>> intervals;
+                for (const IntervalRange& i :
+                     d.open().intervals(fourcc_code(format), width, height)) {
+                    intervals.push_back({{i.least_numerator, i.least_denominator},
+                                         {i.most_numerator, i.most_denominator}});
+                }
+                return intervals;
+            },
+            py::arg("format"), py::arg("width"), py::arg("height"))
+        .def("close", [](PyDevice& d) { d.device.reset(); });
+
+    py::class_<PyCapture>(m, "V4l2Capture")
+        .def(py::init([](const std::string& path, const std::string& format, std::uint32_t width,
+                         std::uint32_t height, const Fraction& interval, std::uint32_t buffers,
+                         int shrink, double stall) {
+                 return std::make_unique<PyCapture>(checked_request(
+                     path, format, width, height, interval, buffers, shrink, stall));
+             }),
+             py::arg("path"), py::arg("format"), py::arg("width"), py::arg("height"),
+             py::arg("interval") = Fraction{0, 1}, py::kw_only(), py::arg("buffers") = 4,
+             py::arg("shrink") = 1, py::arg("stall") = 2.0)
+        .def_property_readonly(
+            "ring", [](const PyCapture& c) { return PyRing{c.capture->ring(), c.layout()}; })
+        .def_property_readonly("interval", [](const PyCapture& c) { return c.capture->interval(); })
+        .def_property_readonly("end", [](const PyCapture& c) { return name_of(c.capture->end()); })
+        .def_property_readonly("error", [](const PyCapture& c) { return c.capture->error(); })
+        .def_property_readonly("skipped", [](const PyCapture& c) { return c.capture->skipped(); })
+        .def_property_readonly("broken", [](const PyCapture& c) { return c.capture->broken(); })
+        .def_property_readonly("restarts", [](const PyCapture& c) { return c.capture->restarts(); })
+        .def(
+            "close",
+            [](PyCapture& c, double timeout) {
+                const Seconds limit(std::clamp(checked_timeout(timeout).count(), 0.0, 3600.0));
+                // Safe: the capture locks itself and no Python object is touched.
+                const py::gil_scoped_release unlocked;
+                return c.capture->close(limit);
+            },
+            py::arg("timeout") = 0.1);
+
+    py::class_<JpegLuma>(m, "JpegLuma")
+        .def(py::init<>())
+        .def(
+            "decode",
+            [](JpegLuma& decoder, const py::bytes& jpeg, int width, int height,
+               int shrink) -> std::optional<py::array_t<std::uint8_t>> {
+                const auto bytes = static_cast<std::string_view>(jpeg);
+                const auto side = [shrink](int s) { return (s + shrink - 1) / shrink; };
+                py::array_t<std::uint8_t> out({side(height), side(width)});
+                const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+                if (!decoder.decode(data, bytes.size(), width, height, shrink,
+                                    out.mutable_data())) {
+                    return std::nullopt;
+                }
+                return out;
+            },
+            py::arg("jpeg"), py::arg("width"), py::arg("height"), py::arg("shrink") = 1);
 
     m.def("crop_box", &crop_box, py::arg("box"), py::arg("frame_width"), py::arg("frame_height"),
           py::arg("expansion"), py::arg("expansion_unit"));

@@ -1,13 +1,9 @@
 #include "frame_ring.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <limits>
 #include <new>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 
 namespace facectrl {
@@ -30,7 +26,7 @@ Frame::Frame(std::shared_ptr<FrameRing> ring, std::size_t slot, std::uint64_t se
 
 Frame::~Frame() { ring_->unpin(slot_); }
 
-const std::uint8_t* Frame::data() const { return ring_->slots_[slot_].memory.get(); }
+const std::uint8_t* Frame::data() const { return ring_->slots_[slot_].data; }
 
 WriteSlot::WriteSlot(std::shared_ptr<FrameRing> ring, std::size_t slot)
     : ring_(std::move(ring)), slot_(slot) {}
@@ -54,25 +50,31 @@ void FrameRing::AlignedDelete::operator()(std::uint8_t* memory) const {
 std::shared_ptr<FrameRing> FrameRing::create(std::size_t slots, std::size_t slot_bytes) {
     if (slots < 2) throw std::invalid_argument("slots: a ring needs at least two");
     if (slot_bytes == 0) throw std::invalid_argument("slot_bytes: must not be zero");
-    return std::shared_ptr<FrameRing>(new FrameRing(slots, slot_bytes));
-}
-
-FrameRing::EventFd::EventFd() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-}
-
-FrameRing::EventFd::~EventFd() { ::close(fd); }
-
-FrameRing::FrameRing(std::size_t slots, std::size_t slot_bytes)
-    : slot_bytes_(slot_bytes), slots_(slots) {
-    for (Slot& slot : slots_) {
+    std::vector<Slot> own(slots);
+    for (Slot& slot : own) {
         slot.memory.reset(new (kAlignment) std::uint8_t[slot_bytes]());
+        slot.data = slot.memory.get();
     }
+    return std::shared_ptr<FrameRing>(new FrameRing(std::move(own), slot_bytes, nullptr));
 }
+
+std::shared_ptr<FrameRing> FrameRing::borrow(std::vector<const std::uint8_t*> slots,
+                                             std::size_t slot_bytes,
+                                             std::shared_ptr<SlotLender> lender) {
+    if (slots.size() < 2) throw std::invalid_argument("slots: a ring needs at least two");
+    std::vector<Slot> lent(slots.size());
+    for (std::size_t i = 0; i < slots.size(); ++i) lent[i].data = slots[i];
+    return std::shared_ptr<FrameRing>(
+        new FrameRing(std::move(lent), slot_bytes, std::move(lender)));
+}
+
+FrameRing::FrameRing(std::vector<Slot> slots, std::size_t slot_bytes,
+                     std::shared_ptr<SlotLender> lender)
+    : slot_bytes_(slot_bytes), lender_(std::move(lender)), slots_(std::move(slots)) {}
 
 std::unique_ptr<WriteSlot> FrameRing::begin_write() {
     const std::lock_guard lock(mutex_);
-    if (closed_) return nullptr;
+    if (closed_ || borrowed()) return nullptr;
     std::size_t chosen = kNone;
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         if (slots_[i].state == State::Free) {
@@ -94,25 +96,69 @@ std::unique_ptr<WriteSlot> FrameRing::begin_write() {
 
 bool FrameRing::wait_wanted(std::chrono::duration<double> timeout) {
     std::unique_lock lock(mutex_);
-    const auto wanted = [this] { return closed_ || armed_ || wanted_seq_ > published_; };
+    const auto wanted = [this] {
+        return closed_ || is_wanted(std::numeric_limits<double>::infinity());
+    };
     return wanted_.wait_for(lock, bounded(timeout), wanted) && !closed_;
 }
 
-std::uint64_t FrameRing::publish(std::size_t index, double timestamp) {
+bool FrameRing::wanted(double timestamp) const {
     const std::lock_guard lock(mutex_);
-    Slot& slot = slots_[index];
-    if (closed_) {
-        slot.state = State::Free;
-        return 0;
+    return !closed_ && is_wanted(timestamp);
+}
+
+bool FrameRing::is_wanted(double timestamp) const {
+    return (armed_ && timestamp >= armed_time_) || wanted_seq_ > published_;
+}
+
+std::uint64_t FrameRing::publish(std::size_t index, double timestamp) {
+    std::size_t returned = kNone;
+    std::uint64_t seq = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        Slot& slot = slots_[index];
+        if (closed_) {
+            slot.state = State::Free;
+            returned = index;
+        } else {
+            returned = retire_latest();
+            slot.state = State::Published;
+            slot.seq = seq = ++published_;
+            slot.timestamp = timestamp;
+            latest_ = index;
+            newer_.notify_all();
+            if (armed_ && arm_is_met()) signal();
+        }
     }
-    if (latest_ != kNone && slots_[latest_].readers == 0) slots_[latest_].state = State::Free;
-    slot.state = State::Published;
-    slot.seq = ++published_;
-    slot.timestamp = timestamp;
-    latest_ = index;
-    newer_.notify_all();
-    if (armed_ && arm_is_met()) signal();
-    return slot.seq;
+    hand_back(returned);
+    return seq;
+}
+
+std::uint64_t FrameRing::publish_borrowed(std::size_t slot, double timestamp) {
+    if (!borrowed()) throw std::logic_error("the slots are the ring's own");
+    return publish(slot, timestamp);
+}
+
+void FrameRing::withdraw_latest() {
+    std::size_t returned = kNone;
+    {
+        const std::lock_guard lock(mutex_);
+        returned = retire_latest();
+        if (returned != kNone) latest_ = kNone;
+    }
+    hand_back(returned);
+}
+
+// The newest frame's slot if nobody holds it, which makes it free.
+std::size_t FrameRing::retire_latest() {
+    if (latest_ == kNone || slots_[latest_].readers != 0) return kNone;
+    slots_[latest_].state = State::Free;
+    return latest_;
+}
+
+// Not under the lock: the lender's own lock and its system call are no business of ours.
+void FrameRing::hand_back(std::size_t slot) noexcept {
+    if (lender_ != nullptr && slot != kNone) lender_->slot_returned(slot);
 }
 
 void FrameRing::give_back(std::size_t index) {
@@ -121,9 +167,16 @@ void FrameRing::give_back(std::size_t index) {
 }
 
 void FrameRing::unpin(std::size_t index) {
-    const std::lock_guard lock(mutex_);
-    Slot& slot = slots_[index];
-    if (--slot.readers == 0 && index != latest_) slot.state = State::Free;
+    std::size_t returned = kNone;
+    {
+        const std::lock_guard lock(mutex_);
+        Slot& slot = slots_[index];
+        if (--slot.readers == 0 && index != latest_) {
+            slot.state = State::Free;
+            returned = index;
+        }
+    }
+    hand_back(returned);
 }
 
 std::shared_ptr<Frame> FrameRing::pin_latest() {
@@ -152,8 +205,7 @@ std::shared_ptr<Frame> FrameRing::wait_newer(std::uint64_t seq,
 
 void FrameRing::arm(std::uint64_t seq, double not_before) {
     const std::lock_guard lock(mutex_);
-    eventfd_t ignored = 0;
-    eventfd_read(event_.fd, &ignored);
+    event_.clear();
     armed_ = true;
     armed_seq_ = seq;
     armed_time_ = not_before;
@@ -171,17 +223,24 @@ bool FrameRing::arm_is_met() const {
 
 void FrameRing::signal() {
     armed_ = false;
-    // Cannot block: the counter is cleared by each arm and far from its limit.
-    eventfd_write(event_.fd, 1);
+    event_.set();
 }
 
 void FrameRing::close() {
-    const std::lock_guard lock(mutex_);
-    if (closed_) return;
-    closed_ = true;
-    newer_.notify_all();
-    wanted_.notify_all();
-    signal();
+    std::size_t returned = kNone;
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return;
+        closed_ = true;
+        if (borrowed()) {
+            returned = retire_latest();
+            latest_ = kNone;
+        }
+        newer_.notify_all();
+        wanted_.notify_all();
+        signal();
+    }
+    hand_back(returned);
 }
 
 bool FrameRing::closed() const {

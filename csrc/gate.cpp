@@ -54,6 +54,7 @@ void LumaGate::sample(const ImageView& image) {
     switch (image.format) {
     case PixelFormat::BGR24: return sample_as<bgr_gray>(image, cells_);
     case PixelFormat::GRAY8: return sample_as<full_gray>(image, cells_);
+    case PixelFormat::UYVY: return sample_as<limited_gray_second>(image, cells_);
     case PixelFormat::YUYV:
     case PixelFormat::NV12: return sample_as<limited_gray>(image, cells_);
     }

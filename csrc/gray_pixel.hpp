@@ -17,4 +17,7 @@ inline float limited_gray(const std::uint8_t* p) {
     return std::clamp((static_cast<float>(*p) - 16.0f) * (255.0f / 219.0f), 0.0f, 255.0f);
 }
 
+// UYVY: the luma is the second byte of its pixel.
+inline float limited_gray_second(const std::uint8_t* p) { return limited_gray(p + 1); }
+
 }  // namespace facectrl

@@ -15,6 +15,7 @@ void accumulate(const std::uint8_t* pixels, int n, float weight, float* acc) {
 const GrayRowKernels& portable_gray_rows() {
     static constexpr GrayRowKernels kernels{accumulate<bgr_gray, 3>, accumulate<full_gray, 1>,
                                             accumulate<limited_gray, 2>,
+                                            accumulate<limited_gray_second, 2>,
                                             accumulate<limited_gray, 1>};
     return kernels;
 }

@@ -1,7 +1,7 @@
 // One row of pixels to gray, the inner loop of every kernel.
 //
-// BT.601 throughout: 0.299 R + 0.587 G + 0.114 B for BGR24; YUYV and NV12 carry limited
-// range luma, so (Y - 16) * 255 / 219, clipped to 0..255; GRAY8 is full range already.
+// BT.601 throughout: 0.299 R + 0.587 G + 0.114 B for BGR24; YUYV, UYVY and NV12 carry
+// limited range luma, so (Y - 16) * 255 / 219, clipped to 0..255; GRAY8 is full range already.
 #pragma once
 
 #include "pixel_format.hpp"
@@ -15,12 +15,14 @@ struct GrayRowKernels {
     AccumulateGrayRow bgr24;
     AccumulateGrayRow gray8;
     AccumulateGrayRow yuyv;
+    AccumulateGrayRow uyvy;
     AccumulateGrayRow nv12;
 
     AccumulateGrayRow of(PixelFormat format) const {
         switch (format) {
         case PixelFormat::BGR24: return bgr24;
         case PixelFormat::YUYV: return yuyv;
+        case PixelFormat::UYVY: return uyvy;
         case PixelFormat::NV12: return nv12;
         case PixelFormat::GRAY8: break;
         }

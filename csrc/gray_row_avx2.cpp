@@ -46,6 +46,16 @@ struct Yuyv {
     }
 };
 
+struct Uyvy {
+    static constexpr int kStep = 2;
+    static constexpr int kReads = 16;
+    static __m256 load(const std::uint8_t* p) {
+        const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i luma = _mm_srli_epi16(pairs, 8);
+        return expand_limited(_mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(luma)));
+    }
+};
+
 struct Bgr24 {
     static constexpr int kStep = 3;
     static constexpr int kReads = 28;
@@ -95,7 +105,7 @@ void accumulate(const std::uint8_t* pixels, int n, float weight, float* acc) {
 
 const GrayRowKernels* avx2_gray_rows() {
     static constexpr GrayRowKernels kernels{accumulate<Bgr24>, accumulate<Gray8>, accumulate<Yuyv>,
-                                            accumulate<Nv12>};
+                                            accumulate<Uyvy>, accumulate<Nv12>};
     static const bool usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     return usable ? &kernels : nullptr;
 }

@@ -6,13 +6,14 @@
 
 namespace facectrl {
 
-enum class PixelFormat : std::uint8_t { BGR24, GRAY8, YUYV, NV12 };
+enum class PixelFormat : std::uint8_t { BGR24, GRAY8, YUYV, UYVY, NV12 };
 
 // Bytes between horizontally neighbouring luma samples (for BGR24: pixels).
 constexpr std::size_t bytes_per_pixel(PixelFormat format) {
     switch (format) {
     case PixelFormat::BGR24: return 3;
-    case PixelFormat::YUYV: return 2;
+    case PixelFormat::YUYV:
+    case PixelFormat::UYVY: return 2;
     case PixelFormat::GRAY8:
     case PixelFormat::NV12: return 1;
     }

@@ -7,7 +7,8 @@ class PixelFormat(Enum):
     BGR24 = 0
     GRAY8 = 1
     YUYV = 2
-    NV12 = 3
+    UYVY = 3
+    NV12 = 4
 
 class Frame:
     @property

@@ -58,9 +58,9 @@ def convert(image, pixel_format):
         nv12 = np.full_like(planes, 128)
         nv12[:height] = planes[:height]
         return nv12
-    yuyv = np.full((*image.shape[:2], 2), 128, np.uint8)
-    yuyv[:, :, 0] = planes[:height]
-    return yuyv
+    pairs = np.full((*image.shape[:2], 2), 128, np.uint8)
+    pairs[:, :, 1 if pixel_format is PixelFormat.UYVY else 0] = planes[:height]
+    return pairs
 
 
 def as_frames(images, pixel_format=PixelFormat.BGR24, start=0.0, step=0.1):

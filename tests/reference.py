@@ -13,8 +13,11 @@ def gray(image: np.ndarray, pixel_format: PixelFormat) -> np.ndarray:
         return image @ np.array([0.114, 0.587, 0.299])
     if pixel_format is PixelFormat.GRAY8:
         return image.astype(np.float64)
-    yuyv = pixel_format is PixelFormat.YUYV
-    luma = image[:, :, 0] if yuyv else image[: image.shape[0] * 2 // 3]
+    luma = {
+        PixelFormat.YUYV: lambda: image[:, :, 0],
+        PixelFormat.UYVY: lambda: image[:, :, 1],
+        PixelFormat.NV12: lambda: image[: image.shape[0] * 2 // 3],
+    }[pixel_format]()
     return np.clip((luma.astype(np.float64) - 16) * 255 / 219, 0, 255)
 
 

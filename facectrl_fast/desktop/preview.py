@@ -23,7 +23,11 @@ _COLOURS = {
 }
 LONGEST_GAP = 2.0
 """Seconds without a frame that a recording shows as they were."""
-_CODES = {PixelFormat.YUYV: cv2.COLOR_YUV2BGR_YUYV, PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12}
+_CODES = {
+    PixelFormat.YUYV: cv2.COLOR_YUV2BGR_YUYV,
+    PixelFormat.UYVY: cv2.COLOR_YUV2BGR_UYVY,
+    PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12,
+}
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,8 @@ def to_gray(image: UInt8Array, pixel_format: PixelFormat) -> UInt8Array:
         return image
     if pixel_format is PixelFormat.YUYV:
         return image[:, :, 0]
+    if pixel_format is PixelFormat.UYVY:
+        return image[:, :, 1]
     if pixel_format is PixelFormat.NV12:
         return image[: image.shape[0] * 2 // 3]
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)

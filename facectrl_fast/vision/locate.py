@@ -103,7 +103,7 @@ def _is_inside(face: Face, frame: Frame) -> bool:
 
 
 def _even(value: float) -> int:
-    """YUYV stores pixels in pairs."""
+    """YUYV and UYVY store pixels in pairs."""
     return int(value) // 2 * 2
 
 

@@ -4,7 +4,7 @@ The numerics are a contract between training and inference, so both call this:
 
 - the box grows by the expansion, half on each side of its centre, is clipped to the frame and
   rounded to whole pixels;
-- gray is BT.601; YUYV and NV12 are limited range and stretched to the full one;
+- gray is BT.601; YUYV, UYVY and NV12 are limited range and stretched to the full one;
 - resized with half-pixel centres to float32 in [0, 1]. ``bilinear`` does no antialiasing and
   equals ``tf.image.resize``; ``area`` is the exact mean of the area each pixel covers.
 """
@@ -44,8 +44,8 @@ class Preprocessing:
         """Write the crop of ``box`` to ``out``.
 
         Args:
-            image: uint8; (h, w, 3) BGR24, (h, w) GRAY8, (h, w, 2) YUYV, (h * 3 / 2, w) NV12. Rows
-                may lie any distance apart, their pixels must be packed.
+            image: uint8; (h, w, 3) BGR24, (h, w) GRAY8, (h, w, 2) YUYV or UYVY, (h * 3 / 2, w)
+                NV12. Rows may lie any distance apart, their pixels must be packed.
             pixel_format: how to read ``image``.
             box: the face, in pixels; may lie partly outside.
             out: float32, C-contiguous, writable, shape (..., h, w) with leading dimensions of 1;

@@ -41,6 +41,7 @@ def address(array):
         (PixelFormat.BGR24, (4, 8, 3)),
         (PixelFormat.GRAY8, (4, 8)),
         (PixelFormat.YUYV, (4, 8, 2)),
+        (PixelFormat.UYVY, (4, 8, 2)),
         (PixelFormat.NV12, (6, 8)),
     ],
 )

@@ -13,7 +13,7 @@ int main() {
     std::vector<const GrayRowKernels*> kernels{&portable_gray_rows()};
     if (avx2_gray_rows() != nullptr) kernels.push_back(avx2_gray_rows());
     const PixelFormat formats[] = {PixelFormat::BGR24, PixelFormat::GRAY8, PixelFormat::YUYV,
-                                   PixelFormat::NV12};
+                                   PixelFormat::UYVY, PixelFormat::NV12};
     for (PixelFormat format : formats) {
         for (int width = 1; width <= 70; ++width) {
             const int height = 3;

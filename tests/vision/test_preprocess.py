@@ -9,6 +9,7 @@ from facectrl_fast import _native
 from facectrl_fast.types import PixelFormat
 from facectrl_fast.vision.preprocess import Preprocessing
 from tests import reference
+from tests.pictures import convert
 
 FORMATS = list(PixelFormat)
 
@@ -19,6 +20,7 @@ def make_image(rng, pixel_format, width, height):
         PixelFormat.BGR24: (height, width, 3),
         PixelFormat.GRAY8: (height, width),
         PixelFormat.YUYV: (height, width, 2),
+        PixelFormat.UYVY: (height, width, 2),
         PixelFormat.NV12: (height * 3 // 2, width),
     }[pixel_format]
     return rng.integers(0, 256, shape, dtype=np.uint8), width, height
@@ -125,21 +127,11 @@ def test_one_scene_in_any_format_is_one_picture(resampling):
     rng = np.random.default_rng(3)
     small = rng.integers(30, 226, (12, 16, 3), dtype=np.uint8)
     scene = cv2.resize(small, (320, 240), interpolation=cv2.INTER_CUBIC)
-    luma = cv2.cvtColor(scene, cv2.COLOR_BGR2YUV_I420)[:240]
-    yuyv = np.full((240, 320, 2), 128, np.uint8)
-    yuyv[:, :, 0] = luma
-    nv12 = np.vstack([luma, np.full((120, 320), 128, np.uint8)])
-    gray8 = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
     cut = Preprocessing(resampling=resampling)
     pictures = []
-    for image, pixel_format in (
-        (scene, PixelFormat.BGR24),
-        (gray8, PixelFormat.GRAY8),
-        (yuyv, PixelFormat.YUYV),
-        (nv12, PixelFormat.NV12),
-    ):
+    for pixel_format in PixelFormat:
         out = np.zeros((64, 64), np.float32)
-        cut(image, pixel_format, (100.3, 60.7, 90, 110), out)
+        cut(convert(scene, pixel_format), pixel_format, (100.3, 60.7, 90, 110), out)
         pictures.append(out)
     for picture in pictures[1:]:
         assert np.abs(picture - pictures[0]).max() <= 2 / 255
