@@ -316,7 +316,7 @@ PYBIND11_MODULE(_native, m) {
             PyErr_SetObject(PyExc_OSError, arguments.ptr());
         }
     });
-    py::register_local_exception<FormatRefused>(m, "FormatRefused");
+    py::register_local_exception<FormatRefused>(m, "FormatRefusedError");
 
     py::native_enum<PixelFormat>(m, "PixelFormat", "enum.Enum", "How the bytes of a frame are laid out.")
         .value("BGR24", PixelFormat::BGR24)

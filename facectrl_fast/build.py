@@ -50,7 +50,7 @@ def build_watcher(loop: MainLoop, options: RunOptions, bus_address: str | None =
     # OpenCV would wake a thread a core for each frame: more work, and no sooner done.
     cv2.setNumThreads(1)
     wanted = None if options.player is None else check_player_name(options.player)
-    source = open_source(options.source, options.realtime)
+    source = open_source(options.source, options.realtime, options.backend, options.rate)
     source.check()
 
     def make_players(events: PlayerEvents) -> Players:

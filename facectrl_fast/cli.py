@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from facectrl_fast import __version__
-from facectrl_fast.config import DETECTORS, TRACKERS, RunOptions
+from facectrl_fast.config import BACKENDS, DETECTORS, TRACKERS, RunOptions
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.models import PACKAGED_MODEL
 
@@ -23,10 +23,11 @@ you take them off or leave. What you do on the player by hand always wins.
 
 EXAMPLES = """\
 examples:
-  facectrl-fast run                        watch camera 0, control what played last
+  facectrl-fast run                        watch the camera, control what played last
   facectrl-fast run --player spotify       only Spotify
   facectrl-fast run --dry-run --preview    see what it would do, touch no player
   facectrl-fast demo                       a show without camera and player
+  facectrl-fast cameras                    which cameras there are, and what they offer
   facectrl-fast doctor                     what is missing, and what to do about it
 """
 
@@ -51,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         if not hasattr(options, "command"):
-            raise UsageError(f"say what to do: run, demo, train or doctor (see '{PROGRAM} --help')")
+            raise UsageError(
+                f"say what to do: run, demo, train, cameras or doctor (see '{PROGRAM} --help')"
+            )
         status: int = options.command(options)
         return status
     except UserError as error:
@@ -77,12 +80,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_demo(commands)
     _add_train(commands)
+    _add_cameras(commands)
     doctor = commands.add_parser(
         "doctor",
         help="check camera, session bus, players and models",
         description="Check what the program needs, a line each: what is wrong and what to do.",
     )
-    doctor.add_argument("--source", default="0", metavar="CAMERA", help="the camera to check (0)")
+    doctor.add_argument(
+        "--source",
+        default=RunOptions().source,
+        metavar="CAMERA",
+        help="the camera to check (default: as run)",
+    )
     doctor.add_argument("--model", type=Path, default=PACKAGED_MODEL, metavar="FILE")
     doctor.add_argument("--detector-model", type=Path, metavar="FILE")
     doctor.set_defaults(command=_doctor)
@@ -104,7 +113,14 @@ def _add_run(commands: _Commands[_Parser]) -> None:
         "--source",
         default=defaults.source,
         metavar="WHAT",
-        help="camera number or device, video file, or URL (default: camera 0)",
+        help="camera (its number, device, name under /dev/v4l/by-id, or part of the name that "
+        "'cameras' shows), video file, or URL (default: the first camera)",
+    )
+    run.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=defaults.backend,
+        help="what reads cameras (v4l2: natively, without copies)",
     )
     run.add_argument(
         "--no-realtime",
@@ -169,6 +185,22 @@ def _add_demo(commands: _Commands[_Parser]) -> None:
     demo.set_defaults(command=_demo)
 
 
+def _add_cameras(commands: _Commands[_Parser]) -> None:
+    cameras = commands.add_parser(
+        "cameras",
+        help="list cameras, their formats, and what would be used",
+        description="List the video devices. No camera is switched on for it.",
+    )
+    cameras.add_argument(
+        "--rate",
+        type=_rate,
+        default=RunOptions().rate,
+        metavar="N",
+        help="choose for N analyses a second, 3 to 60 (default: 10)",
+    )
+    cameras.set_defaults(command=_cameras)
+
+
 def _add_train(commands: _Commands[_Parser]) -> None:
     train = commands.add_parser(
         "train", help="train a model on your pictures", description="Train a model (needs PyTorch)."
@@ -226,6 +258,7 @@ def _run(options: argparse.Namespace) -> int:
 
     chosen = RunOptions(
         source=options.source,
+        backend=options.backend,
         realtime=options.realtime,
         player=options.player,
         detector=options.detector,
@@ -268,6 +301,12 @@ def _train_classifier(options: argparse.Namespace) -> int:
         f"(epoch {report.best_epoch}); use it with: {PROGRAM} run --model {report.model}"
     )
     return 0
+
+
+def _cameras(options: argparse.Namespace) -> int:
+    from facectrl_fast.camera_list import list_cameras
+
+    return list_cameras(options.rate)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from facectrl_fast.models import PACKAGED_MODEL
 
 DETECTORS = ("auto", "yunet", "haar", "haar-seed")
+BACKENDS = ("v4l2", "opencv")
 TRACKERS = ("none", "csrt", "kcf", "mosse")
 
 
@@ -15,7 +16,8 @@ TRACKERS = ("none", "csrt", "kcf", "mosse")
 class RunOptions:
     """The options of ``facectrl-fast run``."""
 
-    source: str = "0"
+    source: str = "auto"
+    backend: str = BACKENDS[0]
     realtime: bool = True
     player: str | None = None
     """A player's name, None for whichever played last."""

@@ -40,12 +40,13 @@ def examine(camera: str, model: Path, detector_model: Path | None) -> int:
 
 
 def _camera(text: str) -> str:
-    stream = open_source(text).open()
+    source = open_source(text)
+    stream = source.open()
     try:
         ring = stream.ring
         if ring.wait_newer(0, timeout=5.0) is None:
-            raise UserError(f"{text} gives no pictures; close other programs that use it")
-        return f"{text} gives pictures of {ring.width} x {ring.height}"
+            raise stream.error or UserError(f"{source.name} gives no pictures")
+        return f"{source.name} gives pictures of {ring.width} x {ring.height}"
     finally:
         stream.close()
 

@@ -10,6 +10,10 @@ class UserError(Exception):
     status = 1
 
 
+class CameraBusyError(UserError):
+    """The camera is there, and somebody else's for now."""
+
+
 class UsageError(UserError):
     """A command line that cannot be meant."""
 

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from facectrl_fast.capture.reopen import Reopening
 from facectrl_fast.capture.source import Source, Stream
 from facectrl_fast.config import RunOptions
 from facectrl_fast.decide.policy import Policy, Status
 from facectrl_fast.decide.vote import VoteWindow
 from facectrl_fast.desktop.preview import Display, View
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import CameraBusyError, UserError
 from facectrl_fast.mainloop import MainLoop, SignalWatch
 from facectrl_fast.player.mpris import PlayerEvents, short_name
 from facectrl_fast.types import Action, Command, Decision, Frame
@@ -21,8 +22,6 @@ from facectrl_fast.vision.analyze import FrameAnalyzer
 
 log = logging.getLogger(__name__)
 
-REOPEN_DELAYS = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds between the tries to get a lost camera back; the last one repeats."""
 END_SETTLE = 3.0
 """Seconds that a player gets, after a recording's end, to do what it was asked."""
 
@@ -78,9 +77,8 @@ class Watcher:
         self._unsettled: set[str] = set()
         self._stream: Stream | None = None
         self._watch: int | None = None
-        self._retry: int | None = None
+        self._reopening = Reopening(loop, source, self._open_stream)
         self._due = float("-inf")
-        self._failures = 0
         self._opened_before = False
         self._ended = False
         self._decision: Decision | None = None
@@ -107,7 +105,7 @@ class Watcher:
                 self._loop.run()
             finally:
                 self._close_stream()
-                self._cancel_retry()
+                self._reopening.cancel()
                 self._players.close()
                 if self._display is not None:
                     self._display.close()
@@ -119,7 +117,7 @@ class Watcher:
         log.info("%s is there, %s", short_name(name), status.value.lower())
         self._there[name] = status
         self._policy.appeared(name, status)
-        if self._stream is None and self._retry is None and not self._ended:
+        if self._stream is None and not self._reopening.pending and not self._ended:
             self._open_stream()
 
     def player_vanished(self, name: str) -> None:
@@ -130,10 +128,9 @@ class Watcher:
         self._policy.vanished(name)
         if not self._there:
             self._close_stream()
-            self._cancel_retry()
+            self._reopening.cancel()
             self._policy.restart()
             self._decision = None
-            self._failures = 0
             if self._ended:
                 self._loop.quit()
             else:
@@ -160,13 +157,14 @@ class Watcher:
     # What the camera shows.
 
     def _open_stream(self) -> None:
-        self._retry = None
         try:
             self._stream = self._source.open()
         except UserError as error:
-            if not (self._source.live and self._opened_before):
+            # What was never there is a mistake; what is only taken will be free again.
+            known = self._opened_before or isinstance(error, CameraBusyError)
+            if not (self._source.live and known):
                 raise
-            self._try_again_later(error)
+            self._reopening.later(error)
             return
         self._opened_before = True
         log.info("watching %s", self._source.name)
@@ -197,7 +195,7 @@ class Watcher:
         if frame is None:
             stream.ring.arm(0)
             return
-        self._failures = 0
+        self._reopening.succeeded()
         self._judge(frame, stream)
         if self._stream is stream:
             # Counted from when it was due, so that the rate holds between a camera's frames.
@@ -239,7 +237,7 @@ class Watcher:
         if stream.error is not None:
             if not self._source.live:
                 raise stream.error
-            self._try_again_later(stream.error)
+            self._reopening.later(stream.error)
             return
         self._ended = True
         log.info("%s ended", self._source.name)
@@ -247,18 +245,6 @@ class Watcher:
             self._loop.call_later(END_SETTLE, self._loop.quit)
         else:
             self._loop.quit()
-
-    def _try_again_later(self, error: UserError) -> None:
-        if self._failures == 0:
-            log.warning("%s; trying again until it is back", error)
-        delay = REOPEN_DELAYS[min(self._failures, len(REOPEN_DELAYS) - 1)]
-        self._failures += 1
-        self._retry = self._loop.call_later(delay, self._open_stream)
-
-    def _cancel_retry(self) -> None:
-        if self._retry is not None:
-            self._loop.remove(self._retry)
-            self._retry = None
 
     def _on_signal(self, number: int) -> None:
         log.info("stopping: %s", signal.Signals(number).name)

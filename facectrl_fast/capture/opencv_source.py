@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 
 from facectrl_fast._native import FrameRing, LumaGate
-from facectrl_fast.capture.source import check_device, device_path
+from facectrl_fast.capture.cameras import CameraDirectory
+from facectrl_fast.capture.hotplug import DeviceArrivals
+from facectrl_fast.capture.source import names_camera
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import PixelFormat
 
@@ -26,7 +28,8 @@ class OpenCvSource:
 
     def __init__(self, text: str, realtime: bool = True) -> None:
         self.name = text
-        self._device = device_path(text)
+        # Found once: OpenCV knows cameras by their numbers only.
+        self._device = CameraDirectory().find(text).path if names_camera(text) else None
         self._is_url = "://" in text
         self.live = self._device is not None or self._is_url
         self._realtime = realtime
@@ -37,7 +40,7 @@ class OpenCvSource:
     def check(self) -> None:
         """See ``source.Source``."""
         if self._device is not None:
-            check_device(self._device)
+            CameraDirectory().find(str(self._device))
         elif not self._is_url:
             path = Path(self.name)
             if not path.exists():
@@ -50,8 +53,6 @@ class OpenCvSource:
 
     def open(self) -> OpenCvStream:
         """See ``source.Source``. Reads one frame to learn the size."""
-        if self._device is not None:
-            check_device(self._device)
         capture, width, height = self._probe()
         # A recording may come from a URL, too: it has an end.
         self.live = self._device is not None or (
@@ -64,6 +65,10 @@ class OpenCvSource:
         ring = FrameRing(SLOTS, PixelFormat.BGR24, width, height)
         pace = None if self.live else self._realtime
         return OpenCvStream(self.name, capture, ring, pace)
+
+    def arrivals(self) -> DeviceArrivals | None:
+        """See ``source.Source``."""
+        return None if self._device is None else DeviceArrivals()
 
     def _capture(self) -> cv2.VideoCapture:
         if self._device is not None:

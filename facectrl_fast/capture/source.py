@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-import stat
 from pathlib import Path
 from typing import Protocol
 
 from facectrl_fast._native import FrameRing
+from facectrl_fast.capture.cameras import AUTO, CameraDirectory
+from facectrl_fast.capture.hotplug import DeviceArrivals
+from facectrl_fast.config import BACKENDS
 from facectrl_fast.errors import UserError
+
+_VIDEO_SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 
 
 class Stream(Protocol):
@@ -16,14 +20,17 @@ class Stream(Protocol):
 
     ring: FrameRing
     """Closed by the producer when no more frames come."""
-    error: UserError | None
-    """Once the ring is closed: why the frames ended, None for the regular end of a file."""
+
+    @property
+    def error(self) -> UserError | None:
+        """Once the ring is closed: why the frames ended, None for the regular end of a file."""
+        ...
 
     def position(self, timestamp: float) -> float | None:
         """Seconds into the recording of a frame's timestamp; None where it is no recording."""
         ...
 
-    def close(self) -> None:
+    def close(self) -> object:
         """Stop the producer and release the device. May be called again."""
         ...
 
@@ -47,58 +54,47 @@ class Source(Protocol):
         """Start the frames.
 
         Raises:
+            CameraBusyError: another program has the camera.
             UserError: it cannot be opened; the message says what to do.
         """
         ...
 
+    def arrivals(self) -> DeviceArrivals | None:
+        """Tells when a lost camera may be back; None where nothing tells.
 
-def open_source(text: str, realtime: bool = True) -> Source:
+        Raises:
+            OSError: it cannot be told now.
+        """
+        ...
+
+
+def open_source(
+    text: str, realtime: bool = True, backend: str = BACKENDS[0], rate: float = 10.0
+) -> Source:
     """The source that a user means.
 
     Args:
-        text: a camera's number, a device path, a video file or a URL.
+        text: a camera (see ``CameraDirectory.find``), a video file or a URL.
         realtime: play recordings at their own pace, else as fast as they are read.
+        backend: one of ``BACKENDS``, for cameras.
+        rate: the frames a second that are needed of a camera.
+
+    Raises:
+        UserError: OpenCV is to open a camera that is not there.
     """
+    if names_camera(text) and backend == "v4l2":
+        from facectrl_fast.capture.v4l2_source import V4l2Source
+
+        return V4l2Source(text, rate)
     from facectrl_fast.capture.opencv_source import OpenCvSource
 
     return OpenCvSource(text, realtime)
 
 
-def device_path(text: str) -> Path | None:
-    """The device that ``0`` or ``/dev/video0`` names; None for files and URLs."""
-    if re.fullmatch(r"\d{1,3}", text):
-        return Path(f"/dev/video{int(text)}")
+def names_camera(text: str) -> bool:
+    """Whether it names a camera rather than a file or a URL."""
+    if text == AUTO or CameraDirectory().device_path(text) is not None:
+        return True
     path = Path(text)
-    return path if path.parts[:2] == ("/", "dev") and not path.is_file() else None
-
-
-def _group(path: Path) -> str:
-    try:
-        return path.group()
-    except KeyError:
-        return "video"
-
-
-def check_device(path: Path) -> None:
-    """Find out whether a camera device can be opened at all.
-
-    Raises:
-        UserError: no such device, no permission, or no device.
-    """
-    try:
-        mode = path.stat().st_mode
-        if not stat.S_ISCHR(mode):
-            raise UserError(f"{path} is not a camera device; check --source")
-        with path.open("rb", buffering=0):
-            pass
-    except FileNotFoundError:
-        there = sorted(str(p) for p in Path("/dev").glob("video*"))
-        hint = f"there is {', '.join(there)}" if there else "no camera is connected"
-        raise UserError(f"no camera at {path}: {hint}; check --source") from None
-    except PermissionError:
-        raise UserError(
-            f"no permission to open {path}: add yourself to its group "
-            f"(usermod -aG {_group(path)} $USER) and log in again"
-        ) from None
-    except OSError as error:
-        raise UserError(f"cannot open the camera {path}: {error.strerror}") from None
+    looks_like_file = "/" in text or _VIDEO_SUFFIX.fullmatch(path.suffix) is not None
+    return not looks_like_file and not path.exists()

@@ -11,12 +11,14 @@ HERE = Path(__file__).parent
 FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}", "-pthread"]
 
 
-def build(tmp_path, sanitizer, *sources):
+def build(tmp_path, sanitizer, *sources, libraries=()):
     compiler = shutil.which("c++")
     assert compiler, "no C++ compiler: install build-essential"
     program = tmp_path / "program"
     flags = [*FLAGS, f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
-    subprocess.run([compiler, *flags, *map(str, sources), "-o", str(program)], check=True)
+    subprocess.run(
+        [compiler, *flags, *map(str, sources), *libraries, "-o", str(program)], check=True
+    )
     return program
 
 
@@ -35,6 +37,23 @@ def test_the_ring_has_no_race_tears_nothing_and_counts_drops_exactly(tmp_path, s
     sources = (HERE / "frame_ring_stress.cpp", ROOT / "csrc" / "frame_ring.cpp")
     out = run(build(tmp_path, sanitizer, *sources), "20000")
     assert out.startswith("published ")
+
+
+CAPTURE_SOURCES = (
+    "frame_ring.cpp",
+    "jpeg_luma.cpp",
+    "system_calls.cpp",
+    "v4l2_buffers.cpp",
+    "v4l2_capture.cpp",
+    "v4l2_device.cpp",
+)
+
+
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+def test_the_capture_gets_along_with_a_camera_that_misbehaves(tmp_path, sanitizer):
+    sources = [HERE / "v4l2_capture.cpp", *(ROOT / "csrc" / name for name in CAPTURE_SOURCES)]
+    out = run(build(tmp_path, sanitizer, *sources, libraries=["-ljpeg"]))
+    assert out.endswith("done\n")
 
 
 def test_kernels_touch_only_their_own_memory(tmp_path):

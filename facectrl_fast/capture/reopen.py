@@ -1,0 +1,87 @@
+"""Gets a camera back that was lost or is somebody else's for now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from facectrl_fast.capture.hotplug import DeviceArrivals
+from facectrl_fast.capture.source import Source
+from facectrl_fast.errors import CameraBusyError, UserError
+from facectrl_fast.mainloop import MainLoop
+
+log = logging.getLogger(__name__)
+
+DELAYS = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between the tries; the last one repeats. A camera that is plugged in is tried at once."""
+
+
+class Reopening:
+    """Tries again and again, quietly, until it is told to stop."""
+
+    def __init__(self, loop: MainLoop, source: Source, reopen: Callable[[], None]) -> None:
+        """Make one that waits for nothing yet.
+
+        Args:
+            loop: calls back.
+            source: what was lost.
+            reopen: called for each try; calls ``later`` where it fails.
+        """
+        self._loop = loop
+        self._source = source
+        self._reopen = reopen
+        self._failures = 0
+        self._timer: int | None = None
+        self._arrivals: DeviceArrivals | None = None
+        self._watch: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a try is to come."""
+        return self._timer is not None
+
+    def later(self, error: UserError) -> None:
+        """Try again after a while; the first of a row of failures is logged."""
+        if self._failures == 0:
+            until = "free" if isinstance(error, CameraBusyError) else "back"
+            log.warning("%s; trying again until it is %s", error, until)
+        delay = DELAYS[min(self._failures, len(DELAYS) - 1)]
+        self._failures += 1
+        self._timer = self._loop.call_later(delay, self._try)
+        if self._arrivals is None:
+            self._listen()
+
+    def succeeded(self) -> None:
+        """Frames come: the next failure is the first of a row."""
+        if self._failures:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Stop trying."""
+        self._failures = 0
+        if self._timer is not None:
+            self._loop.remove(self._timer)
+            self._timer = None
+        if self._watch is not None:
+            self._loop.remove(self._watch)
+            self._watch = None
+        if self._arrivals is not None:
+            self._arrivals.close()
+            self._arrivals = None
+
+    def _listen(self) -> None:
+        try:
+            self._arrivals = self._source.arrivals()
+        except OSError:
+            return  # the timer alone has to do
+        if self._arrivals is not None:
+            self._watch = self._loop.watch_fd(self._arrivals.fileno(), self._something_arrived)
+
+    def _something_arrived(self) -> None:
+        if self._arrivals is not None and self._arrivals.arrived() and self._timer is not None:
+            self._loop.remove(self._timer)
+            self._try()
+
+    def _try(self) -> None:
+        self._timer = None
+        self._reopen()
