@@ -48,11 +48,13 @@ def test_help_is_friendly_and_cheap():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    for word in ("run", "demo", "train", "doctor", "examples:", "headphones"):
+    for word in ("run", "demo", "train", "cameras", "doctor", "examples:", "headphones"):
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("command", [["run"], ["demo"], ["train"], ["train", "classifier"], []])
+@pytest.mark.parametrize(
+    "command", [["run"], ["demo"], ["cameras"], ["train"], ["train", "classifier"], []]
+)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])
@@ -93,7 +95,7 @@ def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say what to do: run, demo, train or doctor"),
+        ([], "say what to do: run, demo, train, cameras or doctor"),
         (["dance"], "invalid choice: 'dance'"),
         (["run", "--rate", "1000"], "'1000' is not between 3 and 60"),
         (["run", "--rate", "nan"], "'nan' is not between 3 and 60"),
@@ -136,10 +138,12 @@ class TestBadInput:
     def test_no_camera(self):
         assert "no camera at /dev/video77" in complaint("run", "--source", "77")
 
-    def test_a_device_that_gives_no_picture(self):
-        done = run("run", "--dry-run", "--source", "/dev/null")
-        assert done.returncode == 1
-        assert "gives no picture: another program uses it" in done.stderr.splitlines()[-1]
+    def test_a_device_that_is_no_camera(self):
+        assert "/dev/null is not a camera" in complaint("run", "--source", "/dev/null")
+
+    def test_a_camera_of_an_unknown_name(self):
+        words = complaint("run", "--dry-run", "--source", "Frobnicator 3000")
+        assert "no camera is called 'Frobnicator 3000' and no file either" in words
 
     def test_corrupt_model(self, tmp_path, make_video):
         path = tmp_path / "model.onnx"

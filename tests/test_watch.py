@@ -13,7 +13,7 @@ import pytest
 from facectrl_fast._native import FrameRing
 from facectrl_fast.config import RunOptions
 from facectrl_fast.decide.policy import Status
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import CameraBusyError, UserError
 from facectrl_fast.player.mpris import PREFIX
 from facectrl_fast.types import Command, Face, PixelFormat
 from facectrl_fast.vision.analyze import FrameAnalyzer
@@ -277,11 +277,16 @@ class Camera:
     def check(self):
         pass
 
+    def arrivals(self):
+        return None
+
     def open(self):
         self.opened += 1
         outcome = self.opens.pop(0) if self.opens else "works"
         if outcome == "fails":
-            raise UserError("the camera is busy")
+            raise UserError("the camera is not there")
+        if outcome == "busy":
+            raise CameraBusyError("the camera is used by cheese (process 4711)")
         return CameraStream(frames=5 if outcome == "breaks" else 10_000)
 
 
@@ -315,7 +320,7 @@ class CameraStream:
 
 
 def test_a_camera_that_breaks_is_opened_again(loop, watch, monkeypatch, caplog):
-    monkeypatch.setattr("facectrl_fast.watch.REOPEN_DELAYS", (0.01, 0.02))
+    monkeypatch.setattr("facectrl_fast.capture.reopen.DELAYS", (0.01, 0.02))
     camera = Camera(["breaks", "fails", "fails", "works"])
     display = ClickAt([])
     display.show = lambda *_: camera.opened < 4 or watcher.analyses < 12
@@ -367,13 +372,24 @@ def test_a_player_that_restarts_quickly_leaves_one_camera_open(loop, watch):
 
 def test_a_camera_that_never_worked_ends_the_program(watch):
     watcher, players = watch(Camera(["fails"]))
-    with pytest.raises(UserError, match="the camera is busy"):
+    with pytest.raises(UserError, match="the camera is not there"):
         watcher.run()
     assert players.closed
 
 
+def test_a_camera_that_somebody_else_uses_is_waited_for(loop, watch, monkeypatch, caplog):
+    monkeypatch.setattr("facectrl_fast.capture.reopen.DELAYS", (0.01,))
+    camera = Camera(["busy", "busy", "busy", "works"])
+    display = ClickAt([])
+    display.show = lambda *_: watcher.analyses < 5
+    watcher, _ = watch(camera, display=display)
+    watcher.run()
+    assert camera.opened == 4
+    assert caplog.text.count("used by cheese (process 4711); trying again until it is free") == 1
+
+
 def test_a_lost_camera_is_not_tried_without_a_player(loop, watch, monkeypatch):
-    monkeypatch.setattr("facectrl_fast.watch.REOPEN_DELAYS", (0.05,))
+    monkeypatch.setattr("facectrl_fast.capture.reopen.DELAYS", (0.05,))
     camera = Camera(["breaks", "fails", "fails", "fails"])
     watcher, players = watch(camera)
 
@@ -383,7 +399,7 @@ def test_a_lost_camera_is_not_tried_without_a_player(loop, watch, monkeypatch):
 
     loop.call_later(0.5, go)
     watcher.run()
-    assert watcher._retry is None
+    assert not watcher._reopening.pending
 
 
 def test_a_damaged_recording_ends_with_its_reason(tmp_path, clip, watch):

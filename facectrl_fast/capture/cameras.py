@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -210,10 +209,8 @@ class CameraDirectory:
         ]
         for node in sorted(named, key=_preference):
             return _usable(node, lambda: nodes)
-        there = ", ".join(str(node) for node in nodes if node.kind is NodeKind.CAMERA)
         raise UserError(
-            f"no camera is called '{text}' and no file either "
-            f"({f'there is {there}' if there else 'no camera is connected'}); check --source"
+            f"no camera is called '{text}' and no file either ({_there(nodes)}); check --source"
         )
 
     def find_again(self, identity: str, path: Path) -> VideoNode | None:
@@ -241,11 +238,9 @@ class CameraDirectory:
 
     def _at(self, path: Path) -> VideoNode:
         if not path.exists():
-            there = ", ".join(str(node.path) for node in self.nodes())
-            hint = f"there is {there}" if there else "no camera is connected"
-            raise UserError(f"no camera at {path}: {hint}; check --source")
+            raise UserError(f"no camera at {path}: {_there(self.nodes())}; check --source")
         path = path.resolve()
-        node = self.node(path) if stat.S_ISCHR(path.stat().st_mode) else None
+        node = self.node(path)
         if node is None:
             raise UserError(f"{path} is not a camera; check --source")
         return _usable(node, self.nodes)
@@ -306,13 +301,17 @@ def _usable(node: VideoNode, nodes: Callable[[], list[VideoNode]]) -> VideoNode:
             "run' may bring in"
         )
     if not node.modes:
-        others = [str(other) for other in nodes() if other.kind is NodeKind.CAMERA]
-        hint = f"; there is {', '.join(others)}" if others else ""
         if node.kind is NodeKind.OTHER and node.formats:
             known = ", ".join(name.strip() for name in node.formats[:8])
-            hint = f" that can be read here ({known}); try --backend opencv"
-        raise UserError(f"{node} is {node.kind.value}{hint}")
+            raise UserError(f"{node} gives none of the formats read here ({known})")
+        raise UserError(f"{node} is {node.kind.value}: {_there(nodes())}; check --source")
     return node
+
+
+def _there(nodes: list[VideoNode]) -> str:
+    kinds = (NodeKind.CAMERA, NodeKind.INFRARED, NodeKind.UNREACHABLE)
+    cameras = ", ".join(str(node) for node in nodes if node.kind in kinds)
+    return f"there is {cameras}" if cameras else "no camera is connected"
 
 
 def opening_error(path: Path, name: str, error: OSError) -> UserError:
@@ -322,7 +321,7 @@ def opening_error(path: Path, name: str, error: OSError) -> UserError:
             f"no permission to open {path}: add yourself to its group "
             f"(usermod -aG {_group(path)} $USER) and log in again"
         )
-    if error.errno == errno.ENOTTY:
+    if error.errno in (errno.ENOTTY, errno.EISDIR):
         return UserError(f"{path} is not a camera; check --source")
     if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOENT):
         return UserError(f"{name} was unplugged")

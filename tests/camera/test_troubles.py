@@ -229,7 +229,7 @@ def test_a_disconnected_device_ends_the_stream(device, opened, camctl):
 def test_the_metadata_node_is_no_camera(device):
     nodes = CameraDirectory().nodes()
     assert [node.kind for node in nodes] == [NodeKind.CAMERA, NodeKind.METADATA]
-    with pytest.raises(UserError, match="metadata, no pictures; there is V4L2 test webcam"):
+    with pytest.raises(UserError, match="metadata, no pictures: there is V4L2 test webcam"):
         V4l2Source(str(nodes[1].path)).check()
 
 

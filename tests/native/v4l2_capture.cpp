@@ -382,7 +382,9 @@ void compressed_frames_are_decoded_where_they_are_wanted() {
 void readers_and_driver_race() {
     for (int round = 0; round < 6; ++round) {
         Scene scene;
-        scene.open(patient());
+        CaptureRequest wanted = patient();
+        wanted.buffers = 8;  // the readers hold six at most
+        scene.open(wanted);
         std::atomic<bool> stop{false};
         std::thread driver([&] {
             std::uint8_t shade = 0;
