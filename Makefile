@@ -12,9 +12,10 @@ TORCH := torch==2.13.0
 # Python's headers are those of the interpreter that PYTHON names.
 SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjpeg-dev dbus \
 	libgl1 python3-dev python3-venv
+V4L2_VM ?= ../shared/tools/v4l2-vm
 TEST_PACKAGES := ffmpeg mpv mpv-mpris xvfb xauth
 
-.PHONY: help demo test test-all bench bench-compare sanitize check wheel clean
+.PHONY: help demo test test-all test-v4l2 bench bench-compare sanitize check wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +34,12 @@ check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the train
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+test-v4l2: $(VENV)/.installed-test $(VENV)/.system-test ## the camera code on the kernel's own drivers, in a virtual machine
+	@test -x $(V4L2_VM) || { echo "cannot run: there is no $(V4L2_VM), which boots a virtual" \
+		"machine with a camera; on a camera of your own:" \
+		"FACECTRL_TEST_CAMERA=/dev/video0 $(BIN)/pytest tests/camera" >&2; exit 1; }
+	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs tests/acceptance/test_v4l2.py
 
 sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
 	$(BIN)/pytest tests/native

@@ -15,6 +15,7 @@ from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.builtin import BuiltinPlayer
 from facectrl_fast.player.mpris import MprisPlayers, open_session_bus
 from facectrl_fast.player.private_bus import PrivateBus
+from tests.program import MPV, Program
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -191,3 +192,23 @@ def mpv(bus_address, tmp_path):
     for process in running:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def program():
+    made = []
+
+    def start(*arguments):
+        made.append(Program(*arguments))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.end()
+
+
+@pytest.fixture
+def playing_mpv(mpv, players, events):
+    mpv()
+    players("mpv")
+    assert events.wait_for_playing(MPV)

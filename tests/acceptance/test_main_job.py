@@ -1,102 +1,13 @@
 """The main job for real: a webcam recording, the program as users run it, and mpv on a bus."""
 
-import json
-import signal
-import subprocess
-import sys
-import threading
 import time
 
 import pytest
 
-from facectrl_fast.decide.policy import Status
-from facectrl_fast.player.mpris import OBJECT_PATH, PLAYER_INTERFACE, PREFIX
+from facectrl_fast.player.mpris import OBJECT_PATH, PLAYER_INTERFACE
+from tests.program import MPV, PAUSED, PLAYING, REACTION, Timed, schedule_of
 
 pytestmark = pytest.mark.acceptance
-
-MPV = PREFIX + "mpv"
-PLAYING, PAUSED, _ = Status
-REACTION = 1.5
-"""Seconds from a change in the recording to the player's."""
-
-
-class Program:
-    """The program in a process of its own; knows when it began to show the recording."""
-
-    def __init__(self, *arguments):
-        command = [sys.executable, "-m", "facectrl_fast", "run", *map(str, arguments)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.lines = []
-        self.watching = threading.Event()
-        self.started = None
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self):
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip())
-            if " watching " in line:
-                self.started = time.monotonic()
-                self.watching.set()
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(20)
-        self._reader.join()
-        self.process.stderr.close()
-
-    def running(self):
-        return self.process.poll() is None
-
-
-@pytest.fixture
-def program():
-    made = []
-
-    def start(*arguments):
-        made.append(Program(*arguments))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.end()
-
-
-class Timed:
-    """When mpv, which plays at the start, changed its status, in seconds of the recording."""
-
-    def __init__(self, events, program):
-        self._events, self._program, self.changes = events, program, []
-        note = events._note
-        status = PLAYING
-
-        def timed(*event):
-            nonlocal status
-            # mpv tells more often that it plays than it starts to.
-            if event[0] == "status" and event[2] is not status:
-                status = event[2]
-                self.changes.append((time.monotonic() - program.started, status))
-            note(*event)
-
-        events._note = timed
-
-    def until(self, seconds):
-        program = self._program
-        assert program.watching.wait(30), program.lines
-        left = program.started + seconds - time.monotonic()
-        self._events.wait(lambda: not program.running(), max(left, 0))
-
-
-@pytest.fixture
-def playing_mpv(mpv, players, events):
-    mpv()
-    players("mpv")
-    assert events.wait_for_playing(MPV)
-
-
-def schedule_of(path):
-    truth = json.loads(path.read_text())
-    return [(s["t"], PLAYING if s["state"] == "on" else PAUSED) for s in truth["schedule"]]
 
 
 @pytest.mark.timeout(400)
