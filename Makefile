@@ -15,11 +15,11 @@ SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjp
 V4L2_VM ?= ../shared/tools/v4l2-vm
 TEST_PACKAGES := ffmpeg mpv mpv-mpris xvfb xauth
 
-.PHONY: help demo test test-all test-v4l2 bench bench-compare sanitize check wheel clean
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare sanitize check wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 	$(BIN)/facectrl-fast demo
@@ -36,9 +36,7 @@ check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the train
 	$(BIN)/mypy
 
 test-v4l2: $(VENV)/.installed-test $(VENV)/.system-test ## the camera code on the kernel's own drivers, in a virtual machine
-	@test -x $(V4L2_VM) || { echo "cannot run: there is no $(V4L2_VM), which boots a virtual" \
-		"machine with a camera; on a camera of your own:" \
-		"FACECTRL_TEST_CAMERA=/dev/video0 $(BIN)/pytest tests/camera" >&2; exit 1; }
+	@$(need_v4l2_vm)
 	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs tests/acceptance/test_v4l2.py
 
 sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
@@ -46,6 +44,12 @@ sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanit
 
 bench: $(VENV)/.installed-test ## measure; saves JSON under .benchmarks
 	$(BIN)/pytest bench --benchmark-only --benchmark-autosave --benchmark-group-by=group
+
+bench-camera: $(VENV)/.installed-test ## what a camera's frame costs, beside OpenCV, in the virtual machine
+	@$(need_v4l2_vm)
+	for driver in vivid uvc; do \
+		$(V4L2_VM) --driver $$driver --timeout 600 -- $(BIN)/python bench/camera_cost.py /dev/video0; \
+	done
 
 bench-compare: $(VENV)/.installed-test ## measure again; fails where the median got 30 % slower
 	@ls .benchmarks/*/*.json >/dev/null 2>&1 || \
@@ -71,6 +75,15 @@ $(VENV)/.system-test: $(VENV)/.system
 	@tools=$$(for p in $(TEST_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	$(call apt_install,$$tools)
 	@touch $@
+
+define need_v4l2_vm
+test -x $(V4L2_VM) || { \
+	echo "cannot run: there is no $(V4L2_VM), which boots a virtual machine with a camera;" \
+		"on a camera of your own: FACECTRL_TEST_CAMERA=/dev/video0 $(BIN)/pytest tests/camera," \
+		"$(BIN)/python bench/camera_cost.py /dev/video0" >&2; \
+	exit 1; \
+}
+endef
 
 define apt_install
 if ! command -v dpkg >/dev/null; then \

@@ -126,10 +126,11 @@ std::uint64_t FrameRing::publish(std::size_t index, double timestamp) {
             slot.seq = seq = ++published_;
             slot.timestamp = timestamp;
             latest_ = index;
-            newer_.notify_all();
             if (armed_ && arm_is_met()) signal();
         }
     }
+    // Not under the lock, or those who wake up would find it taken and sleep again.
+    newer_.notify_all();
     hand_back(returned);
     return seq;
 }

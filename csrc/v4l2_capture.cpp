@@ -168,19 +168,22 @@ CaptureEnd V4l2Capture::give_up(int error) {
 
 CaptureEnd V4l2Capture::stream() {
     restarted_ = -std::numeric_limits<double>::infinity();
+    read_clock();
     has_slept();
     if (const int error = buffers_->start()) return give_up(error);
-    deadline_ = now() + kFirstFrame * stall_;
+    read_clock();
+    deadline_ = now_ + kFirstFrame * stall_;
     const double frame_time = interval_ > 0 ? interval_ : kUnknownInterval;
     double give_way = frame_time;
     for (;;) {
         // Where readers hold so many frames that the driver has nothing left to fill, the newest
         // one, which nobody took while it was the newest, makes room.
         const bool starved = buffers_->queued() == 0;
-        if (starved) deadline_ = std::max(deadline_, now() + stall_);
+        if (starved) deadline_ = std::max(deadline_, now_ + stall_);
         pollfd waits[] = {{buffers_->fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
-        const double patience = starved ? give_way : deadline_ - now();
+        const double patience = starved ? give_way : deadline_ - now_;
         const int ready = calls_->poll(waits, 2, milliseconds(patience));
+        read_clock();
         if (waits[1].revents != 0) return CaptureEnd::Closed;
         if (ready < 0) return give_up(errno);
         if (waits[0].revents != 0) {
@@ -194,7 +197,7 @@ CaptureEnd V4l2Capture::stream() {
             // Where even that did not help, readers hold all: wait for them.
             give_way = stall_;
         }
-        if (now() >= deadline_ && !starved && !restart()) {
+        if (now_ >= deadline_ && !starved && !restart()) {
             if (buffers_->gone()) return CaptureEnd::Unplugged;
             return broken_in_a_row_ != 0 ? CaptureEnd::Broken : CaptureEnd::Stalled;
         }
@@ -202,13 +205,14 @@ CaptureEnd V4l2Capture::stream() {
 }
 
 bool V4l2Capture::restart() {
-    if (now() < restarted_ + kRestartHelps * stall_) return false;
-    restarted_ = now();
+    if (now_ < restarted_ + kRestartHelps * stall_) return false;
     ++restarts_;
     ring_->withdraw_latest();
     buffers_->stop();
     if (buffers_->start() != 0) return false;
-    deadline_ = now() + kFirstFrame * stall_;
+    read_clock();  // to stop a camera may take seconds
+    restarted_ = now_;
+    deadline_ = now_ + kFirstFrame * stall_;
     return true;
 }
 
@@ -255,9 +259,8 @@ int V4l2Capture::take(bool alarmed) {
 void V4l2Capture::hand_over(const Filled& filled) {
     // Drivers' times may lie in the future, stand still or jump: later than the last frame and not
     // later than now is all that can be true.
-    const double latest = now();
-    const bool plausible = filled.timestamp > timestamp_ && filled.timestamp <= latest;
-    timestamp_ = plausible ? filled.timestamp : latest;
+    const bool plausible = filled.timestamp > timestamp_ && filled.timestamp <= now_;
+    timestamp_ = plausible ? filled.timestamp : now_;
     if (jpeg_) {
         decode(filled, timestamp_);
         buffers_->slot_returned(filled.index);
@@ -288,13 +291,15 @@ void V4l2Capture::decode(const Filled& filled, double timestamp) {
 
 void V4l2Capture::mark_good() {
     broken_in_a_row_ = 0;
-    deadline_ = now() + std::max(stall_, 3 * interval_);
+    deadline_ = now_ + std::max(stall_, 3 * interval_);
 }
+
+// Once a wake-up: not every computer can tell the time without a system call.
+void V4l2Capture::read_clock() { now_ = calls_->clock(CLOCK_MONOTONIC); }
 
 // Whether the computer was asleep since the last call: one of the clocks stood still.
 bool V4l2Capture::has_slept() {
-    const double before = slept_;
-    slept_ = calls_->clock(CLOCK_BOOTTIME) - calls_->clock(CLOCK_MONOTONIC);
+    const double before = std::exchange(slept_, calls_->clock(CLOCK_BOOTTIME) - now_);
     return slept_ - before > kSleep;
 }
 

@@ -96,7 +96,7 @@ private:
     void decode(const Filled& filled, double timestamp);
     void mark_good();
     bool has_slept();
-    double now() const { return calls_->clock(CLOCK_MONOTONIC); }
+    void read_clock();
 
     const std::shared_ptr<SystemCalls> calls_;
     const double stall_;
@@ -112,6 +112,7 @@ private:
     std::shared_ptr<FrameRing> ring_;
 
     // Of the capturing thread alone.
+    double now_ = 0;       // of the last wake-up
     double deadline_ = 0;  // for the next good frame
     double restarted_ = 0;
     double timestamp_ = 0;
