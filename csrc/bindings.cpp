@@ -234,13 +234,27 @@ std::uint32_t fourcc_code(const std::string& name) {
 using Range = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>;
 using Fraction = std::tuple<std::uint32_t, std::uint32_t>;
 
-// An open node; none of its calls waits for the camera.
+void check_shrink(int shrink) {
+    if (shrink != 1 && shrink != 2 && shrink != 4 && shrink != 8) {
+        throw py::value_error("shrink: must be 1, 2, 4 or 8");
+    }
+}
+
 struct PyDevice {
     std::unique_ptr<V4l2Device> device;
 
     const V4l2Device& open() const {
         if (!device) throw py::value_error("the device is closed");
         return *device;
+    }
+
+    // Asks without the GIL, since a camera may first have to wake up. Safe: no Python object is
+    // touched, and the caller's reference keeps the device.
+    template <class Question>
+    auto ask(Question question) const {
+        const V4l2Device& asked = open();
+        const py::gil_scoped_release unlocked;
+        return question(asked);
     }
 };
 
@@ -249,9 +263,7 @@ CaptureRequest checked_request(const std::string& path, const std::string& forma
                                const Fraction& interval, std::uint32_t buffers, int shrink,
                                double stall) {
     if (buffers < 2 || buffers > 32) throw py::value_error("buffers: must be 2 to 32");
-    if (shrink != 1 && shrink != 2 && shrink != 4 && shrink != 8) {
-        throw py::value_error("shrink: must be 1, 2, 4 or 8");
-    }
+    check_shrink(shrink);
     if (shrink != 1 && format != "MJPG") throw py::value_error("shrink: only MJPG is decoded");
     if (!(stall > 0 && stall < 1e5)) throw py::value_error("stall: must be seconds");
     const auto [numerator, denominator] = interval;
@@ -418,6 +430,8 @@ PYBIND11_MODULE(_native, m) {
 
     py::class_<PyDevice>(m, "V4l2Device")
         .def(py::init([](const std::string& path) {
+                 // Safe: as in PyDevice::ask.
+                 const py::gil_scoped_release unlocked;
                  return PyDevice{std::make_unique<V4l2Device>(SystemCalls::real(), path)};
              }),
              py::arg("path"))
@@ -429,14 +443,17 @@ PYBIND11_MODULE(_native, m) {
         .def("formats",
              [](const PyDevice& d) {
                  std::vector<std::string> names;
-                 for (std::uint32_t code : d.open().formats()) names.push_back(fourcc_name(code));
+                 const auto codes = d.ask([](const V4l2Device& v) { return v.formats(); });
+                 for (std::uint32_t code : codes) names.push_back(fourcc_name(code));
                  return names;
              })
         .def(
             "sizes",
             [](const PyDevice& d, const std::string& format) {
                 std::vector<std::tuple<Range, Range>> sizes;
-                for (const SizeRange& s : d.open().sizes(fourcc_code(format))) {
+                const std::uint32_t code = fourcc_code(format);
+                const auto told = d.ask([code](const V4l2Device& v) { return v.sizes(code); });
+                for (const SizeRange& s : told) {
                     sizes.push_back({{s.least_width, s.most_width, s.step_width},
                                      {s.least_height, s.most_height, s.step_height}});
                 }
@@ -448,15 +465,21 @@ PYBIND11_MODULE(_native, m) {
             [](const PyDevice& d, const std::string& format, std::uint32_t width,
                std::uint32_t height) {
                 std::vector<std::tuple<Fraction, Fraction>> intervals;
-                for (const IntervalRange& i :
-                     d.open().intervals(fourcc_code(format), width, height)) {
+                const std::uint32_t code = fourcc_code(format);
+                const auto told = d.ask(
+                    [=](const V4l2Device& v) { return v.intervals(code, width, height); });
+                for (const IntervalRange& i : told) {
                     intervals.push_back({{i.least_numerator, i.least_denominator},
                                          {i.most_numerator, i.most_denominator}});
                 }
                 return intervals;
             },
             py::arg("format"), py::arg("width"), py::arg("height"))
-        .def("close", [](PyDevice& d) { d.device.reset(); });
+        .def("close", [](PyDevice& d) {
+            const auto device = std::move(d.device);
+            // Safe: the device is nobody else's any more.
+            const py::gil_scoped_release unlocked;
+        });
 
     py::class_<PyCapture>(m, "V4l2Capture")
         .def(py::init([](const std::string& path, const std::string& format, std::uint32_t width,
@@ -484,7 +507,7 @@ PYBIND11_MODULE(_native, m) {
                 const py::gil_scoped_release unlocked;
                 return c.capture->close(limit);
             },
-            py::arg("timeout") = 0.1);
+            py::arg("timeout") = 0.08);
 
     py::class_<JpegLuma>(m, "JpegLuma")
         .def(py::init<>())
@@ -492,6 +515,10 @@ PYBIND11_MODULE(_native, m) {
             "decode",
             [](JpegLuma& decoder, const py::bytes& jpeg, int width, int height,
                int shrink) -> std::optional<py::array_t<std::uint8_t>> {
+                check_shrink(shrink);
+                if (width < 1 || height < 1 || width > 16384 || height > 16384) {
+                    throw py::value_error("width, height: must be 1 to 16384 pixels");
+                }
                 const auto bytes = static_cast<std::string_view>(jpeg);
                 const auto side = [shrink](int s) { return (s + shrink - 1) / shrink; };
                 py::array_t<std::uint8_t> out({side(height), side(width)});

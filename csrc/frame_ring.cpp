@@ -195,11 +195,12 @@ std::shared_ptr<Frame> FrameRing::latest() {
 std::shared_ptr<Frame> FrameRing::wait_newer(std::uint64_t seq,
                                              std::chrono::duration<double> timeout) {
     std::unique_lock lock(mutex_);
-    if (seq + 1 > wanted_seq_) {
-        wanted_seq_ = seq + 1;
+    const auto newer = [this, seq] { return latest_ != kNone && slots_[latest_].seq > seq; };
+    if (!newer()) {
+        // What was published already and taken away again is no answer.
+        wanted_seq_ = std::max({wanted_seq_, seq + 1, published_ + 1});
         wanted_.notify_all();
     }
-    const auto newer = [this, seq] { return latest_ != kNone && slots_[latest_].seq > seq; };
     newer_.wait_for(lock, bounded(timeout), [&] { return closed_ || newer(); });
     return newer() ? pin_latest() : nullptr;
 }

@@ -22,10 +22,21 @@ namespace {
     std::longjmp(*static_cast<std::jmp_buf*>(jpeg->client_data), 1);
 }
 
+// What cameras get wrong in every picture, with all pixels there.
+bool is_harmless(int warning) {
+    switch (warning) {
+    case JWRN_EXTRANEOUS_DATA:  // stray bytes between segments
+    case JWRN_JPEG_EOF:         // no end marker; where data is missing, too, more warnings follow
+    case JWRN_NOT_SEQUENTIAL:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM: return true;
+    default: return false;
+    }
+}
+
 void on_message(j_common_ptr jpeg, int level) {
-    // Below zero are warnings: libjpeg would go on with gray where data is missing. Many cheap
-    // cameras leave stray bytes between segments, which hurt nothing.
-    if (level < 0 && jpeg->err->msg_code != JWRN_EXTRANEOUS_DATA) on_error(jpeg);
+    // Below zero are warnings: libjpeg would go on with gray where data is missing.
+    if (level < 0 && !is_harmless(jpeg->err->msg_code)) on_error(jpeg);
 }
 
 void on_output(j_common_ptr) {}
@@ -69,6 +80,11 @@ bool JpegLuma::decode(const std::uint8_t* data, std::size_t bytes, int width, in
     jpeg.scale_num = 1;
     jpeg.scale_denom = static_cast<unsigned>(shrink);
     jpeg_start_decompress(&jpeg);
+    if (jpeg.output_width != static_cast<unsigned>((width + shrink - 1) / shrink) ||
+        jpeg.output_height != static_cast<unsigned>((height + shrink - 1) / shrink)) {
+        jpeg_abort_decompress(&jpeg);
+        return false;
+    }
     while (jpeg.output_scanline < jpeg.output_height) {
         JSAMPROW row = out + static_cast<std::size_t>(jpeg.output_scanline) * jpeg.output_width;
         jpeg_read_scanlines(&jpeg, &row, 1);

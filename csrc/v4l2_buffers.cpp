@@ -78,7 +78,6 @@ int V4l2Buffers::queue(std::size_t index) {
         return errno;
     }
     buffers_[index].state = State::Queued;
-    ++queued_;
     return 0;
 }
 
@@ -113,7 +112,6 @@ void V4l2Buffers::stop() {
     for (Buffer& buffer : buffers_) {
         if (buffer.state == State::Queued) buffer.state = State::Idle;
     }
-    queued_ = 0;
 }
 
 int V4l2Buffers::dequeue(v4l2_buffer& buffer) {
@@ -124,7 +122,6 @@ int V4l2Buffers::dequeue(v4l2_buffer& buffer) {
         return EPROTO;  // a driver that gives what it does not have
     }
     buffers_[buffer.index].state = State::Out;
-    --queued_;
     return 0;
 }
 
@@ -148,9 +145,10 @@ void V4l2Buffers::shut_down() {
     }
 }
 
-std::size_t V4l2Buffers::queued() const {
+bool V4l2Buffers::all_out() const {
     const std::lock_guard lock(mutex_);
-    return queued_;
+    return std::all_of(buffers_.begin(), buffers_.end(),
+                       [](const Buffer& buffer) { return buffer.state == State::Out; });
 }
 
 void V4l2Buffers::slot_returned(std::size_t index) noexcept {
@@ -159,7 +157,7 @@ void V4l2Buffers::slot_returned(std::size_t index) noexcept {
     if (shut_down_) {
         unmap(buffers_[index]);
     } else if (live_) {
-        queue(index);  // fails where the device has gone, which the capturing thread finds out
+        queue(index);  // where it fails it is tried again when the stream is restarted
     }
 }
 

@@ -40,7 +40,8 @@ public:
     void shut_down();
 
     // Of any thread. Neither ever waits for the driver.
-    std::size_t queued() const;
+    // The driver has none left to fill.
+    bool all_out() const;
     void slot_returned(std::size_t index) noexcept override;
 
 private:
@@ -61,7 +62,6 @@ private:
     const std::unique_ptr<V4l2Device> device_;
     mutable std::mutex mutex_;
     std::vector<Buffer> buffers_;
-    std::size_t queued_ = 0;
     // Whether what comes back is queued at once. Not while streaming is switched on or off, which
     // takes the driver's own lock for as long as a camera takes to answer: a reader that lets go
     // of a frame must not wait for that.

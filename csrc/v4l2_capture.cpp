@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -15,10 +16,13 @@ namespace facectrl {
 namespace {
 
 // A camera may take its time over the first frame, to set its exposure.
-constexpr double kFirstFrame = 2.0;  // times the stall
+constexpr double kFirstFrame = 2.0;  // times the patience with later ones
 // Trouble again so soon after a restart: restarting does not help.
 constexpr double kRestartHelps = 5.0;  // times the stall
 constexpr double kUnknownInterval = 0.1;
+// Seconds between frames that can be meant.
+constexpr double kLeastInterval = 1e-3;
+constexpr double kMostInterval = 10.0;
 // Nobody sleeps for less; the two clocks are not read at the same moment.
 constexpr double kSleep = 0.5;
 
@@ -60,16 +64,18 @@ private:
 V4l2Capture::V4l2Capture(std::shared_ptr<SystemCalls> calls, const CaptureRequest& request)
     : calls_(std::move(calls)), stall_(request.stall), shrink_(request.shrink) {
     auto device = std::make_unique<V4l2Device>(calls_, request.path);
+    // It hands out buffers again that are not given back, and writes to them meanwhile.
+    const bool rewrites = device->identity().driver == "v4l2 loopback";
     set_format(*device, request);
     set_interval(*device, request);
     buffers_ = std::make_shared<V4l2Buffers>(calls_, std::move(device), request.buffers);
-    if (is_compressed(request.format)) {
-        jpeg_ = std::make_unique<JpegLuma>();
-        ring_ = FrameRing::create(std::max<std::size_t>(request.buffers, 2),
-                                  static_cast<std::size_t>(width()) *
-                                      static_cast<std::size_t>(height()));
+    if (is_compressed(request.format)) jpeg_ = std::make_unique<JpegLuma>();
+    if (buffers_->bytes() < whole_) throw FormatRefused("buffers too small for a frame");
+    if (jpeg_ || rewrites) {
+        const std::size_t bytes =
+            jpeg_ ? static_cast<std::size_t>(width()) * static_cast<std::size_t>(height()) : whole_;
+        ring_ = FrameRing::create(std::max<std::size_t>(request.buffers, 2), bytes);
     } else {
-        if (buffers_->bytes() < whole_) throw FormatRefused("buffers too small for a frame");
         std::vector<const std::uint8_t*> slots;
         for (std::size_t i = 0; i < buffers_->count(); ++i) slots.push_back(buffers_->data(i));
         ring_ = FrameRing::borrow(std::move(slots), whole_, buffers_);
@@ -133,7 +139,8 @@ void V4l2Capture::set_interval(const V4l2Device& device, const CaptureRequest& r
         return;
     }
     if (interval.denominator != 0) {
-        interval_ = static_cast<double>(interval.numerator) / interval.denominator;
+        const double told = static_cast<double>(interval.numerator) / interval.denominator;
+        if (told >= kLeastInterval && told <= kMostInterval) interval_ = told;
     }
 }
 
@@ -172,30 +179,28 @@ CaptureEnd V4l2Capture::stream() {
     has_slept();
     if (const int error = buffers_->start()) return give_up(error);
     read_clock();
-    deadline_ = now_ + kFirstFrame * stall_;
+    deadline_ = now_ + kFirstFrame * patience();
     const double frame_time = interval_ > 0 ? interval_ : kUnknownInterval;
-    double give_way = frame_time;
     for (;;) {
-        // Where readers hold so many frames that the driver has nothing left to fill, the newest
-        // one, which nobody took while it was the newest, makes room.
-        const bool starved = buffers_->queued() == 0;
-        if (starved) deadline_ = std::max(deadline_, now_ + stall_);
-        pollfd waits[] = {{buffers_->fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
-        const double patience = starved ? give_way : deadline_ - now_;
-        const int ready = calls_->poll(waits, 2, milliseconds(patience));
+        // The driver has nothing to fill, since readers hold so much. Some drivers then raise
+        // alarms all the time, so that the device is not waited for.
+        const bool starved = buffers_->all_out();
+        if (starved) deadline_ = std::max(deadline_, now_ + patience());
+        pollfd waits[] = {{starved ? -1 : buffers_->fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
+        const double limit = starved ? frame_time : deadline_ - now_;
+        const int ready = calls_->poll(waits, 2, milliseconds(limit));
         read_clock();
         if (waits[1].revents != 0) return CaptureEnd::Closed;
         if (ready < 0) return give_up(errno);
         if (waits[0].revents != 0) {
-            give_way = frame_time;
             const int error = take((waits[0].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0);
             if (error != 0 && (error == ENODEV || buffers_->gone() || !restart())) {
                 return give_up(error);
             }
         } else if (starved) {
+            // The newest frame, which nobody took while it was the newest, makes room.
             ring_->withdraw_latest();
-            // Where even that did not help, readers hold all: wait for them.
-            give_way = stall_;
+            if (buffers_->gone()) return give_up(ENODEV);
         }
         if (now_ >= deadline_ && !starved && !restart()) {
             if (buffers_->gone()) return CaptureEnd::Unplugged;
@@ -207,12 +212,13 @@ CaptureEnd V4l2Capture::stream() {
 bool V4l2Capture::restart() {
     if (now_ < restarted_ + kRestartHelps * stall_) return false;
     ++restarts_;
+    broken_in_a_row_ = 0;
     ring_->withdraw_latest();
     buffers_->stop();
     if (buffers_->start() != 0) return false;
     read_clock();  // to stop a camera may take seconds
     restarted_ = now_;
-    deadline_ = now_ + kFirstFrame * stall_;
+    deadline_ = now_ + kFirstFrame * patience();
     return true;
 }
 
@@ -224,6 +230,8 @@ int V4l2Capture::take(bool alarmed) {
     for (std::size_t i = 0; i < buffers_->count() && error == 0; ++i) {
         v4l2_buffer buffer{};
         error = buffers_->dequeue(buffer);
+        // A driver that hands out buffers again does so with the newest.
+        if (error == EPROTO && newest && !ring_->borrowed()) error = EAGAIN;
         if (error != 0) break;
         const bool whole = buffer.bytesused >= (jpeg_ ? 1 : whole_) &&
                            buffer.bytesused <= buffers_->bytes();
@@ -261,37 +269,39 @@ void V4l2Capture::hand_over(const Filled& filled) {
     // later than now is all that can be true.
     const bool plausible = filled.timestamp > timestamp_ && filled.timestamp <= now_;
     timestamp_ = plausible ? filled.timestamp : now_;
-    if (jpeg_) {
-        decode(filled, timestamp_);
-        buffers_->slot_returned(filled.index);
-    } else {
+    if (ring_->borrowed()) {
         mark_good();
         ring_->publish_borrowed(filled.index, timestamp_);
+    } else {
+        transfer(filled);
+        buffers_->slot_returned(filled.index);
     }
 }
 
-void V4l2Capture::decode(const Filled& filled, double timestamp) {
-    if (!ring_->wanted(timestamp)) {
+// To a slot of the ring's own memory.
+void V4l2Capture::transfer(const Filled& filled) {
+    if (!ring_->wanted(timestamp_)) {
         ++skipped_;
         mark_good();
         return;
     }
     const auto slot = ring_->begin_write();
     if (!slot) return mark_good();  // the ring counts it
-    const bool decoded = jpeg_->decode(buffers_->data(filled.index), filled.bytes, width_, height_,
-                                       shrink_, slot->data());
-    if (decoded) {
-        mark_good();
-        slot->publish(timestamp);
-    } else {
+    const std::uint8_t* data = buffers_->data(filled.index);
+    if (!jpeg_) {
+        std::memcpy(slot->data(), data, whole_);
+    } else if (!jpeg_->decode(data, filled.bytes, width_, height_, shrink_, slot->data())) {
         ++broken_;
         ++broken_in_a_row_;
+        return;
     }
+    mark_good();
+    slot->publish(timestamp_);
 }
 
 void V4l2Capture::mark_good() {
     broken_in_a_row_ = 0;
-    deadline_ = now_ + std::max(stall_, 3 * interval_);
+    deadline_ = now_ + patience();
 }
 
 // Once a wake-up: not every computer can tell the time without a system call.

@@ -1,9 +1,12 @@
 // Frames from a camera through the kernel's V4L2 interface.
 //
 // Uncompressed frames are published where the driver wrote them: its mapped buffers are the ring's
-// slots. MJPEG is decoded to luma into a slot, and only where a reader wants the frame.
+// slots. MJPEG is decoded to luma into a slot, and only where a reader waits for a frame or has
+// armed the ring: latest() is then the newest one that somebody wanted. The same goes for
+// v4l2loopback, whose buffers cannot be borrowed: its frames are copied.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -93,9 +96,10 @@ private:
     bool restart();
     int take(bool alarmed);
     void hand_over(const Filled& filled);
-    void decode(const Filled& filled, double timestamp);
+    void transfer(const Filled& filled);
     void mark_good();
     bool has_slept();
+    double patience() const { return std::max(stall_, 3 * interval_); }
     void read_clock();
 
     const std::shared_ptr<SystemCalls> calls_;

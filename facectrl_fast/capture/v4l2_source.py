@@ -12,8 +12,8 @@ from facectrl_fast.capture.holders import holders
 from facectrl_fast.capture.hotplug import DeviceArrivals
 from facectrl_fast.errors import CameraBusyError, UserError
 
-CLOSING = 0.1
-"""Seconds that closing may take; a driver that needs longer goes on by itself."""
+CLOSING = 0.08
+"""Seconds that closing waits for the driver; one that needs longer goes on by itself."""
 
 
 class V4l2Source:

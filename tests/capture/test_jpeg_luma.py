@@ -74,6 +74,24 @@ def test_stray_bytes_as_cheap_cameras_send_them_hurt_nothing():
     assert (decode(JPEG[:marker] + bytes(3) + JPEG[marker:]) == clean).all()
 
 
+def test_a_missing_end_marker_hurts_nothing():
+    assert JPEG.endswith(b"\xff\xd9")
+    assert (decode(JPEG[:-2]) == decode(JPEG)).all()
+
+
+def test_a_scan_header_of_zeros_hurts_nothing():
+    scan = JPEG.index(b"\xff\xda")
+    last = scan + 2 + int.from_bytes(JPEG[scan + 2 : scan + 4], "big")
+    assert JPEG[last - 3 : last] == b"\0\x3f\0"
+    assert (decode(JPEG[: last - 2] + b"\0" + JPEG[last - 1 :]) == decode(JPEG)).all()
+
+
+@pytest.mark.parametrize("arguments", [(0, 480, 1), (640, 99999, 1), (640, 480, 0), (640, 480, 3)])
+def test_impossible_sizes_are_refused(arguments):
+    with pytest.raises(ValueError, match="must be"):
+        decode(JPEG, *arguments)
+
+
 def test_cameras_leave_out_the_usual_huffman_tables():
     without = JPEG
     while (at := without.find(b"\xff\xc4")) >= 0:

@@ -33,6 +33,8 @@ public:
     std::uint32_t format_given = 0;  // S_FMT changes to it, 0: takes what is asked
     std::uint32_t stride = 0;        // 0: packed
     std::uint32_t buffers_given = 0;
+    v4l2_fract interval_given{};  // 0: takes what is asked
+    const char* driver = "fake";
     std::size_t frame_bytes = kWidth * kHeight * 2;
     int mmap_fails_at = -1;
 
@@ -68,6 +70,11 @@ public:
         const std::lock_guard lock(mutex_);
         held_back_ = on;
         if (!on && !ready_.empty()) wake();
+    }
+    // The newest once more, though it was not given back.
+    void deliver_again() {
+        const std::lock_guard lock(mutex_);
+        ready_.push_back(ready_.back());
     }
     // A buffer that was never queued.
     void deliver_nonsense() {
@@ -140,7 +147,10 @@ public:
     int poll(pollfd* fds, nfds_t count, int timeout_ms) override {
         const int result = SystemCalls::poll(fds, count, timeout_ms);
         const std::lock_guard lock(mutex_);
-        if (unplugged_ || stream_error_ != 0) {
+        // As videobuf2 does: without any buffer since the stream was started, there is nothing
+        // that could become ready.
+        const bool never_fed = streaming_ && queued_.empty() && ready_.empty() && !fed_;
+        if (fds[0].fd >= 0 && (unplugged_ || stream_error_ != 0 || never_fed)) {
             fds[0].revents = static_cast<short>(unplugged_ ? POLLERR | POLLHUP : POLLERR);
         }
         return result;
@@ -166,7 +176,7 @@ public:
             auto& told = *static_cast<v4l2_capability*>(argument);
             // Not terminated: all 32 bytes are letters.
             std::memset(told.card, 'x', sizeof told.card);
-            std::memcpy(told.driver, "fake", 5);
+            std::strncpy(reinterpret_cast<char*>(told.driver), driver, sizeof told.driver - 1);
             told.capabilities = V4L2_CAP_DEVICE_CAPS | V4L2_CAP_META_CAPTURE;
             told.device_caps = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
             return 0;
@@ -180,7 +190,11 @@ public:
             picture.bytesperline = stride;
             return 0;
         }
-        case VIDIOC_S_PARM: return 0;
+        case VIDIOC_S_PARM:
+            if (interval_given.denominator != 0) {
+                static_cast<v4l2_streamparm*>(argument)->parm.capture.timeperframe = interval_given;
+            }
+            return 0;
         case VIDIOC_REQBUFS: {
             auto& wanted = *static_cast<v4l2_requestbuffers*>(argument);
             if (buffers_given != 0 && wanted.count != 0) wanted.count = buffers_given;
@@ -197,6 +211,7 @@ public:
             const auto index = static_cast<v4l2_buffer*>(argument)->index;
             if (std::count(queued_.begin(), queued_.end(), index) != 0) std::abort();
             queued_.push_back(index);
+            fed_ = true;
             return 0;
         }
         case VIDIOC_DQBUF: {
@@ -216,6 +231,7 @@ public:
             queued_.clear();
             ready_.clear();
             stream_error_ = 0;
+            fed_ = false;
             rest();
             return 0;
         default: return fail(ENOTTY);
@@ -247,6 +263,7 @@ private:
     bool hangs_ = false;
     std::condition_variable let_go_;
     bool streaming_ = false;
+    bool fed_ = false;
     bool unplugged_ = false;
     int stream_error_ = 0;
 };

@@ -194,6 +194,110 @@ void slow_readers_are_no_stall() {
     CHECK(scene.shoot(8)->data()[0] == 8);
 }
 
+void a_short_look_at_the_last_buffer_costs_no_more_than_it_lasts() {
+    Scene scene;
+    scene.open(patient());
+    std::vector<std::shared_ptr<Frame>> held;
+    for (std::uint8_t i = 0; i < 4; ++i) held.push_back(scene.shoot(i));
+    CHECK(scene.ring().wait_newer(4, 50ms) == nullptr);
+    held.pop_back();
+    const auto begin = std::chrono::steady_clock::now();
+    Scene::wait([&] { return scene.camera->queued() == 1; });
+    CHECK(std::chrono::steady_clock::now() - begin < 1s);
+}
+
+void unplugged_while_readers_hold_all() {
+    Scene scene;
+    scene.open(patient());
+    std::vector<std::shared_ptr<Frame>> held;
+    for (std::uint8_t i = 0; i < 4; ++i) held.push_back(scene.shoot(i));
+    scene.camera->unplug();
+    scene.wait_closed();
+    CHECK(scene.capture->end() == CaptureEnd::Unplugged);
+}
+
+void a_restart_while_readers_hold_all_waits_for_them() {
+    Scene scene;
+    scene.open(patient());
+    std::vector<std::shared_ptr<Frame>> held;
+    for (std::uint8_t i = 0; i < 3; ++i) held.push_back(scene.shoot(i));
+    scene.camera->break_stream(EIO);
+    Scene::wait([&] { return scene.camera->starts() == 2; });
+    held.push_back(scene.shoot(3));
+    CHECK(scene.ring().wait_newer(4, 100ms) == nullptr && !scene.ring().closed());
+    held.erase(held.begin());
+    CHECK(scene.shoot(9)->data()[0] == 9);
+}
+
+void buffers_that_cannot_be_queued_are_no_slow_readers() {
+    Scene scene;
+    scene.open(request());
+    auto frame = scene.shoot(1);
+    scene.camera->answer(VIDIOC_QBUF, EIO);
+    frame.reset();
+    while (!scene.ring().closed()) {
+        scene.camera->deliver(2);
+        std::this_thread::yield();
+    }
+    CHECK(scene.capture->end() != CaptureEnd::None);
+}
+
+void a_rate_that_cannot_be_meant_delays_nothing() {
+    Scene scene;
+    scene.camera->interval_given = {1000000, 1};
+    scene.open(request());
+    CHECK(scene.capture->interval() == 0);
+    scene.wait_closed();
+    CHECK(scene.capture->end() == CaptureEnd::Stalled);
+}
+
+void buffers_that_are_rewritten_are_copied() {
+    Scene scene;
+    scene.camera->driver = "v4l2 loopback";
+    scene.open(patient());
+    scene.ring().arm(0, 0.0);
+    CHECK(scene.camera->deliver(1));
+    const auto first = scene.next(0);
+    Scene::wait([&] { return scene.camera->queued() == 4; });
+    CHECK(first->data()[0] == 1);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(first->data() != scene.camera->memory(i));
+    scene.camera->hold_back(true);
+    CHECK(scene.camera->deliver(2));
+    scene.camera->deliver_again();
+    scene.ring().arm(1, 0.0);
+    scene.camera->hold_back(false);
+    CHECK(scene.next(1)->data()[0] == 2);
+    CHECK(scene.capture->restarts() == 0);
+}
+
+void a_reader_that_asks_again_after_a_restart_gets_a_frame() {
+    Scene scene;
+    CaptureRequest wanted = patient();
+    scene.camera->driver = "v4l2 loopback";  // only what is wanted is published
+    scene.open(wanted);
+    scene.ring().arm(0, 0.0);
+    CHECK(scene.camera->deliver(1));
+    scene.next(0);
+    scene.camera->break_stream(EIO);
+    Scene::wait([&] { return scene.camera->starts() == 2; });
+    std::thread driver([&] {
+        while (scene.ring().published() < 2) {
+            scene.camera->deliver(2);
+            std::this_thread::yield();
+        }
+    });
+    CHECK(scene.next(0)->data()[0] == 2);
+    driver.join();
+}
+
+void one_damaged_frame_before_a_stall_is_a_stall() {
+    Scene scene;
+    scene.open(request());
+    CHECK(scene.camera->deliver(0, V4L2_BUF_FLAG_ERROR));
+    scene.wait_closed();
+    CHECK(scene.capture->end() == CaptureEnd::Stalled);
+}
+
 void readers_that_hold_all_but_one_get_every_frame() {
     Scene scene;
     scene.open(patient());
@@ -439,6 +543,14 @@ int main() {
     RUN(a_stall_is_told_after_one_restart);
     RUN(only_broken_frames_are_no_stall);
     RUN(slow_readers_are_no_stall);
+    RUN(a_short_look_at_the_last_buffer_costs_no_more_than_it_lasts);
+    RUN(unplugged_while_readers_hold_all);
+    RUN(a_restart_while_readers_hold_all_waits_for_them);
+    RUN(buffers_that_cannot_be_queued_are_no_slow_readers);
+    RUN(a_rate_that_cannot_be_meant_delays_nothing);
+    RUN(buffers_that_are_rewritten_are_copied);
+    RUN(a_reader_that_asks_again_after_a_restart_gets_a_frame);
+    RUN(one_damaged_frame_before_a_stall_is_a_stall);
     RUN(readers_that_hold_all_but_one_get_every_frame);
     RUN(times_never_go_back_and_never_lie_ahead);
     RUN(pictures_from_before_the_computer_slept_are_not_shown);
