@@ -19,7 +19,7 @@ import cv2
 
 from facectrl_fast._native import V4l2Capture
 from facectrl_fast.capture.camera_mode import READABLE
-from facectrl_fast.capture.cameras import describe
+from facectrl_fast.capture.video_node import describe
 
 SIZE = (640, 480)
 ROUNDS = 3

@@ -222,6 +222,14 @@ std::string fourcc_name(std::uint32_t code) {
     return name;
 }
 
+// Drivers cut names at a number of bytes, in the middle of a letter too.
+py::str decoded(const std::string& name) {
+    PyObject* text = PyUnicode_DecodeUTF8(name.data(), static_cast<py::ssize_t>(name.size()),
+                                          "replace");
+    if (text == nullptr) throw py::error_already_set();
+    return py::reinterpret_steal<py::str>(text);
+}
+
 std::uint32_t fourcc_code(const std::string& name) {
     if (name.size() != 4) throw py::value_error("format: must be a four character code");
     std::uint32_t code = 0;
@@ -435,9 +443,9 @@ PYBIND11_MODULE(_native, m) {
                  return PyDevice{std::make_unique<V4l2Device>(SystemCalls::real(), path)};
              }),
              py::arg("path"))
-        .def_property_readonly("driver", [](const PyDevice& d) { return d.open().identity().driver; })
-        .def_property_readonly("card", [](const PyDevice& d) { return d.open().identity().card; })
-        .def_property_readonly("bus", [](const PyDevice& d) { return d.open().identity().bus; })
+        .def_property_readonly("driver", [](const PyDevice& d) { return decoded(d.open().identity().driver); })
+        .def_property_readonly("card", [](const PyDevice& d) { return decoded(d.open().identity().card); })
+        .def_property_readonly("bus", [](const PyDevice& d) { return decoded(d.open().identity().bus); })
         .def_property_readonly("capabilities",
                                [](const PyDevice& d) { return d.open().identity().capabilities; })
         .def("formats",

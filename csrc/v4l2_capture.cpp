@@ -80,6 +80,11 @@ V4l2Capture::V4l2Capture(std::shared_ptr<SystemCalls> calls, const CaptureReques
         for (std::size_t i = 0; i < buffers_->count(); ++i) slots.push_back(buffers_->data(i));
         ring_ = FrameRing::borrow(std::move(slots), whole_, buffers_);
     }
+    read_clock();
+    has_slept();
+    if (const int error = buffers_->start()) {
+        throw std::system_error(error, std::generic_category(), "VIDIOC_STREAMON");
+    }
     const BlockedSignals inherited;
     thread_ = std::thread(&V4l2Capture::run, this);
     pthread_setname_np(thread_.native_handle(), "camera");
@@ -175,9 +180,6 @@ CaptureEnd V4l2Capture::give_up(int error) {
 
 CaptureEnd V4l2Capture::stream() {
     restarted_ = -std::numeric_limits<double>::infinity();
-    read_clock();
-    has_slept();
-    if (const int error = buffers_->start()) return give_up(error);
     read_clock();
     deadline_ = now_ + kFirstFrame * patience();
     const double frame_time = interval_ > 0 ? interval_ : kUnknownInterval;

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from facectrl_fast.capture.camera_mode import CameraMode, rank_modes
-from facectrl_fast.capture.cameras import AUTO, CameraDirectory, NodeKind, VideoNode
+from facectrl_fast.capture.cameras import AUTO, CameraDirectory
+from facectrl_fast.capture.video_node import NodeKind, VideoNode
 from facectrl_fast.errors import UserError
 
 

@@ -10,7 +10,11 @@ class UserError(Exception):
     status = 1
 
 
-class CameraBusyError(UserError):
+class CameraAwayError(UserError):
+    """A camera that was there cannot be used now, but may be later."""
+
+
+class CameraBusyError(CameraAwayError):
     """The camera is there, and somebody else's for now."""
 
 

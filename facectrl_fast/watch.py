@@ -14,7 +14,7 @@ from facectrl_fast.config import RunOptions
 from facectrl_fast.decide.policy import Policy, Status
 from facectrl_fast.decide.vote import VoteWindow
 from facectrl_fast.desktop.preview import Display, View
-from facectrl_fast.errors import CameraBusyError, UserError
+from facectrl_fast.errors import CameraAwayError, UserError
 from facectrl_fast.mainloop import MainLoop, SignalWatch
 from facectrl_fast.player.mpris import PlayerEvents, short_name
 from facectrl_fast.types import Action, Command, Decision, Frame
@@ -80,6 +80,7 @@ class Watcher:
         self._reopening = Reopening(loop, source, self._open_stream)
         self._due = float("-inf")
         self._opened_before = False
+        self._seen = False  # a frame of this stream
         self._ended = False
         self._decision: Decision | None = None
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)
@@ -160,14 +161,14 @@ class Watcher:
         try:
             self._stream = self._source.open()
         except UserError as error:
-            # What was never there is a mistake; what is only taken will be free again.
-            known = self._opened_before or isinstance(error, CameraBusyError)
+            # What was never there is a mistake.
+            known = self._opened_before or isinstance(error, CameraAwayError)
             if not (self._source.live and known):
                 raise
             self._reopening.later(error)
             return
         self._opened_before = True
-        log.info("watching %s", self._source.name)
+        self._seen = False
         ring = self._stream.ring
         self._watch = self._loop.watch_fd(ring.fileno(), self._on_wake)
         ring.arm(0)
@@ -195,7 +196,10 @@ class Watcher:
         if frame is None:
             stream.ring.arm(0)
             return
-        self._reopening.succeeded()
+        if not self._seen:
+            self._seen = True
+            log.info("watching %s", self._source.name)
+            self._reopening.succeeded()
         self._judge(frame, stream)
         if self._stream is stream:
             # Counted from when it was due, so that the rate holds between a camera's frames.

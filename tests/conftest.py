@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +19,11 @@ from facectrl_fast.player.private_bus import PrivateBus
 from tests.program import MPV, Program
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_report_header():
+    camera = os.environ.get("FACECTRL_TEST_CAMERA")
+    return f"tests/camera: {camera or 'left out, FACECTRL_TEST_CAMERA names no device'}"
 
 
 def pytest_collection_modifyitems(items):

@@ -386,6 +386,7 @@ def test_a_camera_that_somebody_else_uses_is_waited_for(loop, watch, monkeypatch
     watcher.run()
     assert camera.opened == 4
     assert caplog.text.count("used by cheese (process 4711); trying again until it is free") == 1
+    assert caplog.text.count("watching camera") == 1
 
 
 def test_a_lost_camera_is_not_tried_without_a_player(loop, watch, monkeypatch):

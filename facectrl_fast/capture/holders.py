@@ -26,7 +26,7 @@ def _named(processes: Iterable[Path]) -> list[str]:
 
 def _name(process: Path) -> str:
     try:
-        return (process / "comm").read_text().strip()
+        return (process / "comm").read_text(errors="replace").strip()
     except OSError:
         return "a program"
 

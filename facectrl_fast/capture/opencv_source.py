@@ -29,7 +29,9 @@ class OpenCvSource:
     def __init__(self, text: str, realtime: bool = True) -> None:
         self.name = text
         # Found once: OpenCV knows cameras by their numbers only.
-        self._device = CameraDirectory().find(text).path if names_camera(text) else None
+        self._device = (
+            CameraDirectory().find(text, any_format=True).path if names_camera(text) else None
+        )
         self._is_url = "://" in text
         self.live = self._device is not None or self._is_url
         self._realtime = realtime
@@ -40,7 +42,7 @@ class OpenCvSource:
     def check(self) -> None:
         """See ``source.Source``."""
         if self._device is not None:
-            CameraDirectory().find(str(self._device))
+            CameraDirectory().find(str(self._device), any_format=True)
         elif not self._is_url:
             path = Path(self.name)
             if not path.exists():

@@ -80,6 +80,8 @@ class Reopening:
     def _something_arrived(self) -> None:
         if self._arrivals is not None and self._arrivals.arrived() and self._timer is not None:
             self._loop.remove(self._timer)
+            # Whatever made it wait so long is over; devices are often not ready at once.
+            self._failures = 1
             self._try()
 
     def _try(self) -> None:

@@ -7,10 +7,10 @@ import os
 
 from facectrl_fast._native import FormatRefusedError, LumaGate, V4l2Capture
 from facectrl_fast.capture.camera_mode import ModeChoice, rank_modes
-from facectrl_fast.capture.cameras import CameraDirectory, VideoNode, opening_error
-from facectrl_fast.capture.holders import holders
+from facectrl_fast.capture.cameras import AUTO, CameraDirectory, opening_error
 from facectrl_fast.capture.hotplug import DeviceArrivals
-from facectrl_fast.errors import CameraBusyError, UserError
+from facectrl_fast.capture.video_node import VideoNode
+from facectrl_fast.errors import CameraAwayError, CameraBusyError, UserError
 
 CLOSING = 0.08
 """Seconds that closing waits for the driver; one that needs longer goes on by itself."""
@@ -36,74 +36,89 @@ class V4l2Source:
         self._rate = rate
         self._directory = directory or CameraDirectory()
         self._node: VideoNode | None = None
+        self._twin = False
         self._stream: V4l2Stream | None = None
 
     def check(self) -> None:
         """See ``source.Source``."""
-        self._find()
+        self._remember(self._directory.find(self._text))
 
     def open(self) -> V4l2Stream:
         """See ``source.Source``.
 
         Raises:
-            CameraBusyError: another program has it, or its driver has not let go of it yet.
+            CameraAwayError: it was there before, but cannot be used now.
         """
         if self._stream is not None and not self._stream.close():
             raise CameraBusyError(f"the driver of {self.name} does not let go of it")
-        node = self._find()
-        choices = rank_modes(node.modes, self._rate)
-        for choice in choices:
-            capture = self._start(node, choice)
-            if capture is not None:
-                self._node = node
-                self.name = str(node)
-                self._stream = V4l2Stream(self.name, choice, capture)
-                return self._stream
-        tried = ", ".join(dict.fromkeys(choice.mode.pixel_format for choice in choices))
-        raise UserError(f"{node} refuses the formats it offers ({tried}); try --backend opencv")
+        known = self._node is not None
+        try:
+            node = self._find()
+            stream = self._start(node)
+        except CameraAwayError:
+            raise
+        except UserError as error:
+            raise CameraAwayError(str(error)) if known else error from None
+        if stream is None:
+            formats = ", ".join(dict.fromkeys(mode.pixel_format for mode in node.modes))
+            raise UserError(
+                f"{node} refuses the formats it offers ({formats}); try --backend opencv"
+            )
+        self._stream = stream
+        self._remember(node)
+        return stream
 
     def arrivals(self) -> DeviceArrivals | None:
         """See ``source.Source``."""
         return DeviceArrivals()
 
+    def _remember(self, node: VideoNode) -> None:
+        self._node = node
+        self._twin = self._directory.has_twin(node)
+        self.name = str(node)
+
     def _find(self) -> VideoNode:
         if self._node is None:
             return self._directory.find(self._text)
-        node = self._directory.find_again(self._node.identity, self._node.path)
-        if node is None:
-            raise UserError(f"{self.name} was unplugged")
-        return node
+        node = self._directory.find_again(self._node, same_bus=self._twin)
+        if node is not None:
+            return self._directory.require_usable(node)
+        if self._text == AUTO:
+            return self._directory.find(AUTO)
+        raise CameraAwayError(f"{self.name} was unplugged")
 
-    def _start(self, node: VideoNode, choice: ModeChoice) -> V4l2Capture | None:
-        """A running capture; None where the driver refuses the mode."""
-        mode = choice.mode
-        try:
-            capture = V4l2Capture(
-                str(node.path),
-                mode.pixel_format,
-                mode.width,
-                mode.height,
-                (choice.interval.numerator, choice.interval.denominator),
-                shrink=choice.shrink,
-            )
-        except FormatRefusedError:
-            return None
-        except OSError as error:
-            if error.errno == errno.EINVAL:
-                return None
-            if error.errno == errno.EBUSY:
-                raise CameraBusyError(_busy(node)) from None
-            raise opening_error(node.path, str(node), error) from None
-        if capture.ring.width < LumaGate.COLUMNS or capture.ring.height < LumaGate.ROWS:
+    def _start(self, node: VideoNode) -> V4l2Stream | None:
+        """None where the driver refuses every mode."""
+        refusal: OSError | None = None
+        for choice in rank_modes(node.modes, self._rate):
+            try:
+                capture = _capture(node, choice)
+            except FormatRefusedError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSPC):
+                    raise opening_error(node.path, str(node), error) from None
+                # Compressed, or slower, there may be room for it on its bus.
+                refusal = error
+                continue
+            if capture.ring.width >= LumaGate.COLUMNS and capture.ring.height >= LumaGate.ROWS:
+                return V4l2Stream(str(node), choice, capture)
             capture.close(CLOSING)
-            return None
-        return capture
+        if refusal is not None and refusal.errno == errno.ENOSPC:
+            raise opening_error(node.path, str(node), refusal)
+        return None
 
 
-def _busy(node: VideoNode) -> str:
-    others = holders(node.path)
-    who = ", ".join(others) if others else "another program"
-    return f"the camera {node} is used by {who}: close it, or choose another --source"
+def _capture(node: VideoNode, choice: ModeChoice) -> V4l2Capture:
+    mode, interval = choice.mode, choice.interval
+    return V4l2Capture(
+        str(node.path),
+        mode.pixel_format,
+        mode.width,
+        mode.height,
+        (interval.numerator, interval.denominator),
+        shrink=choice.shrink,
+    )
 
 
 class V4l2Stream:

@@ -44,14 +44,28 @@ def test_the_test_pattern_camera(run_on_camera):
     run_on_camera(["--driver", "vivid"], ["tests/camera"])
 
 
-def test_the_usb_webcam(run_on_camera, tmp_path):
-    clip = tmp_path / "clip.avi"
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.avi"
     source = ["-f", "lavfi", "-i", "testsrc2=s=640x480:r=30:d=4"]
     subprocess.run(
-        ["ffmpeg", "-v", "error", *source, "-c:v", "mjpeg", "-q:v", "3", str(clip)], check=True
+        ["ffmpeg", "-v", "error", *source, "-c:v", "mjpeg", "-q:v", "3", str(path)], check=True
     )
+    return path
+
+
+def test_the_usb_webcam(run_on_camera, clip):
     run_on_camera(
         ["--driver", "uvc", "--feed", clip], ["tests/camera"], FACECTRL_TEST_CLIP=str(clip)
+    )
+
+
+def test_the_loopback_camera(run_on_camera, clip):
+    """Other programs play it: OBS, phones, libcamera's relay."""
+    run_on_camera(
+        ["--driver", "v4l2loopback", "--feed", clip],
+        ["tests/camera/test_frames.py"],
+        FACECTRL_TEST_CLIP=str(clip),
     )
 
 

@@ -21,12 +21,6 @@ if CAMERA is None:
     collect_ignore_glob = ["test_*.py"]
 
 
-def pytest_report_header():
-    if CAMERA is None:
-        return "tests/camera: left out, FACECTRL_TEST_CAMERA names no device (see make test-v4l2)"
-    return f"tests/camera: {CAMERA}"
-
-
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
     for item in items:

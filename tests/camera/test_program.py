@@ -41,9 +41,11 @@ def test_a_camera_that_stalls_is_reopened_until_it_works(program, device, camctl
     assert running.said("watching"), running.lines
     camctl("stall")
     assert running.said("gives no pictures any more; trying again"), running.lines
+    assert not running.said("watching", times=2, seconds=8), "it only says so"
     camctl("resume")
     assert running.said("watching", times=2), running.lines
     assert running.running()
+    assert sum("trying again" in line for line in running.lines) == 1
 
 
 def test_the_camera_is_closed_while_no_player_needs_it(program, device, mpv, bus_address):

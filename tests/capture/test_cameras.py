@@ -7,25 +7,36 @@ import pytest
 
 from facectrl_fast.camera_list import list_cameras
 from facectrl_fast.capture.camera_mode import CameraMode
-from facectrl_fast.capture.cameras import CameraDirectory, Description, NodeKind, kind_of
+from facectrl_fast.capture.cameras import CameraDirectory
 from facectrl_fast.capture.v4l2_source import V4l2Source
-from facectrl_fast.errors import UserError
+from facectrl_fast.capture.video_node import Description, NodeKind, _modes, kind_of
+from facectrl_fast.errors import CameraAwayError, CameraBusyError, UserError
 
 CAPTURE, OUTPUT, MEMORY_TO_MEMORY = 0x1, 0x2, 0x8000
 METADATA, STREAMING, MEDIA_CONTROLLER = 0x00800000, 0x04000000, 0x20000000
 
 
-def told(card="Webcam", formats=("YUYV", "MJPG"), capabilities=CAPTURE | STREAMING, driver="uvc"):
+def told(
+    card="Webcam",
+    formats=("YUYV", "MJPG"),
+    capabilities=CAPTURE | STREAMING,
+    driver="uvc",
+    bus="usb-1",
+):
     """What a device says of itself."""
     modes = tuple(CameraMode(f, 640, 480) for f in formats if f in ("YUYV", "MJPG", "GREY"))
-    return Description(driver, card, "usb-1", capabilities, tuple(formats), modes)
+    return Description(driver, card, bus, capabilities, tuple(formats), modes)
 
 
 WEBCAM = told("Integrated Camera: Integrated C")
 INFRARED = told("Integrated Camera: Integrated I", ("GREY", "Y8I "))
 METADATA_NODE = told("Integrated Camera: Integrated C", (), METADATA | STREAMING)
 OUTPUT_NODE = told("Dummy output", (), OUTPUT | STREAMING)
-SENSOR = told("Intel IPU6 ISYS Capture 0", ("BA10", "pgAA"), CAPTURE | MEDIA_CONTROLLER)
+SENSOR = told(
+    "Intel IPU6 ISYS Capture 0",
+    ("BA10", "pgAA"),
+    CAPTURE | METADATA | STREAMING | MEDIA_CONTROLLER,
+)
 LOOPBACK = told("OBS Virtual Camera", ("YUYV",), driver="v4l2 loopback")
 OTHER_WEBCAM = told("HD Pro Webcam C920")
 
@@ -67,7 +78,13 @@ def computer(tmp_path):
         (LOOPBACK, NodeKind.CAMERA),
         (INFRARED, NodeKind.INFRARED),
         (told("Integrated IR Camera"), NodeKind.INFRARED),
+        (told("Integrated_IR_Webcam"), NodeKind.INFRARED),
         (told("Mirage camera"), NodeKind.CAMERA),
+        (told("USB RGB-IR Camera"), NodeKind.CAMERA),
+        (
+            told("old v4l2loopback", ("YUYV",), 0x05208003, "v4l2 loopback"),
+            NodeKind.CAMERA,
+        ),
         (METADATA_NODE, NodeKind.METADATA),
         (OUTPUT_NODE, NodeKind.OUTPUT),
         (SENSOR, NodeKind.RAW),
@@ -141,7 +158,7 @@ def test_an_infrared_camera_is_used_where_it_is_named(computer):
         ("2", r"is output, no camera"),
         ("3", r"needs libcamera"),
         ("4", r"no permission to open .*usermod -aG"),
-        ("5", r"grabber .* gives none of the formats read here \(RGB3\)"),
+        ("5", r"grabber .* gives none of the formats read natively \(RGB3\); try --backend opencv"),
         ("6", r"is not a camera; check --source"),
         ("Frobnicator", r"no camera is called 'Frobnicator' and no file either \(there is Integr"),
     ],
@@ -189,7 +206,7 @@ def test_a_camera_is_found_again_under_another_number_and_on_another_port(comput
     on_usb(computer, 3, interface="2-4:1.0")
     known = cameras.find("0")
     computer({1: METADATA_NODE, 2: OTHER_WEBCAM, 3: WEBCAM})
-    again = cameras.find_again(known.identity, known.path)
+    again = cameras.find_again(known)
     assert again is not None
     assert again.path.name == "video3"
 
@@ -198,7 +215,89 @@ def test_another_camera_under_the_old_number_is_not_taken_for_it(computer):
     cameras = computer({0: WEBCAM})
     known = cameras.find("0")
     computer({0: OTHER_WEBCAM})
-    assert cameras.find_again(known.identity, known.path) is None
+    assert cameras.find_again(known) is None
+
+
+def test_a_twin_is_not_taken_for_it(computer):
+    """Two of a kind, with one serial number: only where they are plugged in tells them apart."""
+    there, other = told(bus="usb-1"), told(bus="usb-2")
+    cameras = computer({0: there, 2: other})
+    on_usb(computer, 0)
+    on_usb(computer, 2, interface="2-1:1.0")
+    source = V4l2Source("0", directory=cameras)
+    source.check()
+    computer({2: other})
+    with pytest.raises(CameraAwayError, match="was unplugged"):
+        source.open()
+
+
+def test_a_known_camera_that_may_not_be_opened_yet_is_waited_for(computer):
+    """udev sets the permissions of a device a moment after it appears."""
+    cameras = computer({0: WEBCAM})
+    source = V4l2Source("0", directory=cameras)
+    source.check()
+    computer({0: PermissionError(errno.EACCES, "Permission denied")})
+    with pytest.raises(CameraAwayError, match="no permission"):
+        source.open()
+
+
+def test_a_camera_whose_driver_is_busy_is_waited_for(computer):
+    cameras = computer({0: OSError(errno.EBUSY, "Device or resource busy")})
+    with pytest.raises(CameraBusyError, match="is used by another program"):
+        cameras.find("0")
+
+
+def test_a_virtual_camera_that_nobody_plays_is_told(computer):
+    cameras = computer({0: LOOPBACK})
+    source = V4l2Source("0", directory=cameras)
+    source.check()
+    computer({0: told("OBS Virtual Camera", (), OUTPUT | STREAMING, "v4l2 loopback")})
+    with pytest.raises(CameraAwayError, match="is output, no camera"):
+        source.open()
+
+
+def test_automatically_another_camera_takes_over(computer):
+    cameras = computer({0: WEBCAM, 2: OTHER_WEBCAM})
+    source = V4l2Source("auto", directory=cameras)
+    source.check()
+    computer({2: OTHER_WEBCAM})
+    assert source._find().card == OTHER_WEBCAM.card
+
+
+def test_opencv_may_read_what_is_not_read_natively(computer):
+    cameras = computer({0: told("grabber", ("RGB3",)), 1: SENSOR, 2: METADATA_NODE})
+    assert cameras.find("grabber", any_format=True).path.name == "video0"
+    assert cameras.find("1", any_format=True).path.name == "video1"
+    with pytest.raises(UserError, match="metadata"):
+        cameras.find("2", any_format=True)
+
+
+class RangeDevice:
+    """A device that offers a range of sizes."""
+
+    def __init__(self, across, down):
+        self.range = (across, down)
+
+    def sizes(self, pixel_format):
+        return [self.range]
+
+    def intervals(self, pixel_format, width, height):
+        return [((1, 30), (1, 30)), ((0, 0), (0, 0))]
+
+
+@pytest.mark.parametrize(
+    ("across", "down", "size"),
+    [
+        ((16, 4096, 2), (16, 2160, 2), (640, 480)),
+        ((48, 1280, 32), (32, 800, 32), (624, 480)),
+        ((16, 600, 8), (16, 400, 8), (600, 400)),
+        ((800, 1600, 0), (600, 1200, 0), (800, 600)),
+    ],
+)
+def test_of_a_range_of_sizes_one_near_the_wanted_is_offered(across, down, size):
+    modes = list(_modes(RangeDevice(across, down), "YUYV"))
+    assert size in [(mode.width, mode.height) for mode in modes]
+    assert all(len(mode.intervals) == 1 for mode in modes)
 
 
 @pytest.mark.parametrize("wrong", [errno.ENODEV, errno.ENOSPC, errno.EIO])

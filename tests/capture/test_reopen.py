@@ -83,6 +83,40 @@ def test_a_camera_that_is_plugged_in_is_tried_at_once(loop, delays, tmp_path):
     attempt.reopening.cancel()
 
 
+class Clock:
+    """A loop that only writes down for how long it is asked to wait."""
+
+    def __init__(self):
+        self.waits = []
+        self.due = None
+        self.readable = None
+
+    def call_later(self, seconds, callback):
+        self.waits.append(seconds)
+        self.due = callback
+        return 1
+
+    def watch_fd(self, fd, callback):
+        self.readable = callback
+        return 2
+
+    def remove(self, handle):
+        pass
+
+
+def test_the_tries_become_rare_and_often_again_once_something_is_plugged_in(tmp_path):
+    clock = Clock()
+    reopening = Reopening(clock, Source(tmp_path), lambda: reopening.later(LOST))
+    reopening.later(LOST)
+    for _ in range(6):
+        clock.due()
+    assert clock.waits == [1, 2, 5, 10, 30, 30, 30]
+    (tmp_path / "video0").touch()
+    clock.readable()
+    assert clock.waits[7:] == [2]
+    reopening.cancel()
+
+
 def test_nothing_is_tried_any_more_once_cancelled(loop, delays, tmp_path):
     delays(0.02)
     tries = []

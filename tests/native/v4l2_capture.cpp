@@ -365,14 +365,6 @@ void a_driver_that_lies_about_its_buffers() {
     CHECK(scene.capture->end() == CaptureEnd::Failed && scene.capture->error() == EPROTO);
 }
 
-void streaming_that_cannot_start() {
-    Scene scene;
-    scene.camera->answer(VIDIOC_STREAMON, ENOSPC);
-    scene.capture = std::make_unique<V4l2Capture>(scene.camera, patient());
-    scene.wait_closed();
-    CHECK(scene.capture->end() == CaptureEnd::Failed && scene.capture->error() == ENOSPC);
-}
-
 template <class Error>
 std::optional<Error> refusal(const std::shared_ptr<FakeCamera>& camera,
                              std::uint32_t format = V4L2_PIX_FMT_YUYV) {
@@ -385,7 +377,8 @@ std::optional<Error> refusal(const std::shared_ptr<FakeCamera>& camera,
 }
 
 void what_cannot_be_opened_is_told_and_leaves_nothing_behind() {
-    for (unsigned long request : {VIDIOC_S_FMT, VIDIOC_REQBUFS, VIDIOC_S_PARM}) {
+    for (unsigned long request :
+         {VIDIOC_S_FMT, VIDIOC_REQBUFS, VIDIOC_S_PARM, VIDIOC_QBUF, VIDIOC_STREAMON}) {
         const auto camera = std::make_shared<FakeCamera>();
         camera->answer(request, EBUSY);
         const auto error = refusal<std::system_error>(camera);
@@ -556,7 +549,6 @@ int main() {
     RUN(pictures_from_before_the_computer_slept_are_not_shown);
     RUN(nobody_waits_for_a_driver_that_hangs);
     RUN(a_driver_that_lies_about_its_buffers);
-    RUN(streaming_that_cannot_start);
     RUN(what_cannot_be_opened_is_told_and_leaves_nothing_behind);
     RUN(padded_rows_are_taken_as_they_are);
     RUN(a_device_that_never_ends_its_list_and_its_name);
