@@ -1,7 +1,10 @@
 """What happens to cameras, and that closing never hangs."""
 
+import errno
 import gc
+import grp
 import json
+import os
 import select
 import subprocess
 import sys
@@ -10,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from facectrl_fast._native import V4l2Capture
+from facectrl_fast._native import FormatRefusedError, V4l2Capture
 from facectrl_fast.capture.cameras import CameraDirectory
 from facectrl_fast.capture.v4l2_source import V4l2Source
 from facectrl_fast.capture.video_node import NodeKind, describe
@@ -226,6 +229,38 @@ def test_a_disconnected_device_ends_the_stream(device, opened, camctl):
     wait_for_end(stream.ring)
     assert "was unplugged" in str(stream.error)
     close_in_time(stream)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to become somebody else")
+@pytest.mark.driver("uvc", "vivid")
+def test_without_permission_the_group_is_named(device):
+    os.chown(device, 0, grp.getgrnam("video").gr_gid)
+    Path(device).chmod(0o660)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            V4l2Source(device).check()
+        except UserError as error:
+            os.write(writer, str(error).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as told:
+        assert "add yourself to its group (usermod -aG video $USER)" in told.read()
+
+
+def test_a_format_that_the_driver_does_not_give_is_refused(device):
+    missing = {"NV12", "MJPG"} - set(describe(device).formats)
+    with pytest.raises((FormatRefusedError, OSError)) as refused:
+        V4l2Capture(device, missing.pop(), *SIZE)
+    assert refused.type is FormatRefusedError or refused.value.errno == errno.EINVAL
+    capture = start(device)  # nothing is left behind
+    assert next(frames(capture.ring, 1))
+    capture.close()
 
 
 @pytest.mark.driver("uvc")
