@@ -9,7 +9,9 @@ import select
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -297,10 +299,10 @@ def cycles(count):
     gc.collect()
     status = Path("/proc/self/status").read_text()
     own = {key: int(re.search(key + r":\\s+(\\d+)", status)[1]) for key in ("RssAnon", "Threads")}
-    print(json.dumps({**own, "files": len(list(Path("/proc/self/fd").iterdir()))}))
+    print(json.dumps({**own, "files": len(list(Path("/proc/self/fd").iterdir()))}), flush=True)
 
-cycles(200)
-cycles(1800)
+for _ in range(10):
+    cycles(200)
 """
 
 
@@ -313,10 +315,13 @@ def test_two_thousand_cycles_leak_nothing(device):
         text=True,
         check=True,
         timeout=800,
-        # Whether threads that meet get memory pools of their own is chance, and no leak.
-        env=os.environ | {"MALLOC_ARENA_MAX": "1"},
     )
     print(done.stdout)
-    before, after = (json.loads(line) for line in done.stdout.splitlines())
-    assert after["RssAnon"] - before["RssAnon"] < 256  # KiB: less than a frame
-    assert (after["files"], after["Threads"]) == (before["files"], before["Threads"])
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == 10
+    assert len({(each["files"], each["Threads"]) for each in told}) == 1
+    # A table of Python's that grows once is a step in one stretch; a leak grows in all.
+    kib = [each["RssAnon"] for each in told]
+    growth = [after - before for before, after in pairwise(kib)]
+    assert median(growth) <= 8, kib
+    assert kib[-1] - kib[0] < 2048, kib
