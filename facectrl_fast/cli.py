@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from facectrl_fast import __version__
-from facectrl_fast.config import BACKENDS, DETECTORS, TRACKERS, RunOptions
+from facectrl_fast.config import BACKENDS, DETECTORS, TRACKERS, CollectOptions, RunOptions
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.models import PACKAGED_MODEL
 
@@ -27,6 +27,7 @@ examples:
   facectrl-fast run --player spotify       only Spotify
   facectrl-fast run --dry-run --preview    see what it would do, touch no player
   facectrl-fast demo                       a show without camera and player
+  facectrl-fast collect on --dataset mine  pictures of you with your headphones on
   facectrl-fast cameras                    which cameras there are, and what they offer
   facectrl-fast doctor                     what is missing, and what to do about it
 """
@@ -52,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         if not hasattr(options, "command"):
-            raise UsageError(
-                f"say what to do: run, demo, train, cameras or doctor (see '{PROGRAM} --help')"
-            )
+            names = "run, demo, collect, train, cameras or doctor"
+            raise UsageError(f"say what to do: {names} (see '{PROGRAM} --help')")
         status: int = options.command(options)
         return status
     except UserError as error:
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_run(commands)
     _add_demo(commands)
+    _add_collect(commands)
     _add_train(commands)
     _add_cameras(commands)
     doctor = commands.add_parser(
@@ -185,6 +186,44 @@ def _add_demo(commands: _Commands[_Parser]) -> None:
     demo.set_defaults(command=_demo)
 
 
+def _add_collect(commands: _Commands[_Parser]) -> None:
+    collect = commands.add_parser(
+        "collect",
+        help="collect pictures of your face to train on",
+        description="Look at the camera, find the face, and keep crops of it as DATASET/on or "
+        "DATASET/off, for 'train'. Only crops that differ are kept: move your head. Ctrl-C, or q "
+        "in the window, stops. Nothing leaves this computer.",
+    )
+    collect.add_argument(
+        "label", choices=("on", "off"), help="what is to be seen: headphones on, or off"
+    )
+    collect.add_argument(
+        "--dataset", type=Path, required=True, metavar="DATASET", help="the folder to add to"
+    )
+    defaults = CollectOptions()
+    collect.add_argument("--source", default=defaults.source, metavar="WHAT", help="as for 'run'")
+    collect.add_argument(
+        "--backend", choices=BACKENDS, default=defaults.backend, help="as for 'run'"
+    )
+    collect.add_argument("--count", type=_positive, metavar="N", help="stop after N crops")
+    collect.add_argument("--seconds", type=_positive, metavar="S", help="stop after S seconds")
+    collect.add_argument(
+        "--expansion",
+        type=_expansion,
+        default=defaults.expansion,
+        metavar="SHARE",
+        help="what crops show beyond the face box, as a share of its sides (default: 1.5, more "
+        "than 'train' cuts out of them)",
+    )
+    collect.add_argument(
+        "--detector-model", type=Path, metavar="FILE", help="as for 'run': YuNet finds more"
+    )
+    collect.add_argument(
+        "--no-preview", dest="preview", action="store_false", help="no window, where there is one"
+    )
+    collect.set_defaults(command=_collect)
+
+
 def _add_cameras(commands: _Commands[_Parser]) -> None:
     cameras = commands.add_parser(
         "cameras",
@@ -279,6 +318,31 @@ def _demo(options: argparse.Namespace) -> int:
     from facectrl_fast.demo import run_demo
 
     return run_demo(options.keep_clip)
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from facectrl_fast.build import build_collector
+    from facectrl_fast.dataset.crop_index import CropWriter
+    from facectrl_fast.mainloop import MainLoop
+
+    chosen = CollectOptions(
+        source=options.source,
+        backend=options.backend,
+        detector_model=options.detector_model,
+        count=options.count,
+        seconds=options.seconds,
+        expansion=options.expansion,
+        preview=options.preview,
+    )
+    collector = build_collector(MainLoop(), chosen)
+    folder = options.dataset / options.label
+    with CropWriter(folder) as writer:
+        tally = collector.run(writer)
+    if tally.kept == 0:
+        why = "no face was found" if tally.faceless else "the source showed nothing"
+        raise UserError(f"nothing was collected: {why}; look into the camera, in good light")
+    print(f"{folder}: {tally}")
+    return 0
 
 
 def _train_classifier(options: argparse.Namespace) -> int:

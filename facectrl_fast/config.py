@@ -30,3 +30,21 @@ class RunOptions:
     dry_run: bool = False
     preview: bool = False
     record: Path | None = None
+
+
+@dataclass(frozen=True)
+class CollectOptions:
+    """The options of ``facectrl-fast collect``."""
+
+    source: str = "auto"
+    backend: str = BACKENDS[0]
+    detector_model: Path | None = None
+    count: int | None = None
+    """Stop after so many crops."""
+    seconds: float | None = None
+    """Stop after so much of the source's time."""
+    expansion: float = 1.5
+    """What a crop shows beyond the face box, as a share of its sides: more than training needs, so
+    that it can move and scale its cut."""
+    preview: bool = True
+    """Show a window where there is a screen."""

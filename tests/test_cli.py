@@ -48,12 +48,12 @@ def test_help_is_friendly_and_cheap():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    for word in ("run", "demo", "train", "cameras", "doctor", "examples:", "headphones"):
+    for word in ("run", "demo", "collect", "train", "cameras", "doctor", "examples:", "headphones"):
         assert word in done.stdout
 
 
 @pytest.mark.parametrize(
-    "command", [["run"], ["demo"], ["cameras"], ["train"], ["train", "classifier"], []]
+    "command", [["run"], ["demo"], ["collect"], ["cameras"], ["train"], ["train", "classifier"], []]
 )
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -95,7 +95,7 @@ def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say what to do: run, demo, train, cameras or doctor"),
+        ([], "say what to do: run, demo, collect, train, cameras or doctor"),
         (["dance"], "invalid choice: 'dance'"),
         (["run", "--rate", "1000"], "'1000' is not between 3 and 60"),
         (["run", "--rate", "nan"], "'nan' is not between 3 and 60"),
@@ -103,6 +103,9 @@ def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path)
         (["run", "--tracker", "psychic"], "invalid choice: 'psychic'"),
         (["run", "--preview", "--record", "a.mp4"], "not allowed with argument"),
         (["run", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["collect", "on"], "required: --dataset"),
+        (["collect", "maybe", "--dataset", "x"], "invalid choice: 'maybe'"),
+        (["collect", "on", "--dataset", "x", "--count", "0"], "'0' is not a positive"),
         (["train"], "required: TASK"),
         (["train", "classifier", "x", "--seed", "-1"], "'-1' is not a whole number from 0"),
         (["train", "classifier", "x", "--expansion", "(70, 70)"], "'(70, 70)' is not a number"),
@@ -188,6 +191,21 @@ class TestBadInput:
     def test_a_recording_that_cannot_be(self, make_video, name):
         words = complaint("run", "--dry-run", "--source", make_video(), "--record", name)
         assert "--record" in words
+
+    def test_collecting_without_a_face(self, tmp_path, make_video):
+        words = complaint("collect", "on", "--dataset", tmp_path, "--source", make_video())
+        assert "nothing was collected: no face was found" in words
+
+    def test_collecting_into_a_file(self, tmp_path, make_video):
+        path = tmp_path / "dataset"
+        path.write_text("no folder")
+        words = complaint("collect", "on", "--dataset", path, "--source", make_video())
+        assert f"cannot write to {path}/on: Not a directory" in words
+
+    def test_collecting_from_nowhere_makes_no_folder(self, tmp_path):
+        words = complaint("collect", "on", "--dataset", tmp_path / "new", "--source", "77")
+        assert "no camera at /dev/video77" in words
+        assert not (tmp_path / "new").exists()
 
     @pytest.mark.train
     def test_training_on_nothing(self, tmp_path):

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from facectrl_fast.dataset.crop_index import read_index
 from facectrl_fast.errors import UserError
+from facectrl_fast.types import Box
 
 LABELS = ("on", "off")
 """Folder names, in the order of the class numbers."""
 SUFFIXES = (".png", ".jpg", ".jpeg")
+SECONDS = 5.0
+"""Of a collected session form a group."""
 STRETCH = 50
 """Numbered pictures without a group: this many in a row count as one recording."""
 
@@ -26,13 +30,18 @@ class LabelledPicture:
     """Index into LABELS."""
     group: str
     """Pictures of one group show the same person or the same moments."""
+    box: Box | None = None
+    """The face in the picture, where an index tells; else the picture is the crop."""
+    expansion: float | None = None
+    """What such a picture shows beyond the box, as a share of its sides."""
 
 
 def read_folder(folder: Path) -> list[LabelledPicture]:
     """All pictures of a dataset, in natural order.
 
-    A file named ``GROUP__REST.png`` belongs to that group. Other files count as frames of a
-    recording, in the order of their numbers, and neighbouring frames form a group.
+    What ``collect`` wrote is grouped by session and stretch of time. Else a file named
+    ``GROUP__REST.png`` belongs to that group; other files count as frames of a recording, in the
+    order of their numbers, and neighbouring frames form a group.
 
     Raises:
         UserError: no folder, or a class is missing or has a single picture.
@@ -52,7 +61,13 @@ def read_folder(folder: Path) -> list[LabelledPicture]:
                 "both on/ and off/ need at least 2"
             )
         stretch = min(STRETCH, max(len(files) // 10, 1))
+        records = read_index(folder / name)
         for number, path in enumerate(files):
+            record = records.get(path.name)
+            if record is not None:
+                group = f"{record.session} {record.seconds // SECONDS:.0f}"
+                pictures.append(LabelledPicture(path, label, group, record.box, record.expansion))
+                continue
             group, separator, _ = path.stem.partition("__")
             if not separator:
                 group = f"{name}-stretch-{number // stretch}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,10 +13,13 @@ import cv2
 import numpy as np
 
 from facectrl_fast.errors import UserError
-from facectrl_fast.types import Decision, Frame, PixelFormat, UInt8Array, Verdict
+from facectrl_fast.types import Decision, Face, Frame, PixelFormat, UInt8Array, Verdict
 from facectrl_fast.vision.analyze import Sighting
 
-_COLOURS = {
+Colour = tuple[int, int, int]
+"""Blue, green, red."""
+
+_COLOURS: dict[Verdict, Colour] = {
     Verdict.HEADPHONES_ON: (80, 200, 80),
     Verdict.HEADPHONES_OFF: (60, 60, 230),
     Verdict.NO_FACE: (180, 180, 180),
@@ -57,11 +61,7 @@ class Display(Protocol):
 
 def draw_overlay(frame: Frame, sighting: Sighting, view: View) -> UInt8Array:
     """A BGR copy of the frame with box, verdict, vote and rates drawn in."""
-    image = _bgr_copy(frame)
     colour = _COLOURS[sighting.verdict]
-    if sighting.face is not None:
-        x, y, width, height = (round(side) for side in sighting.face.box)
-        cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2)
     words = str(sighting.verdict)
     if sighting.on_probability is not None:
         words += f" ({sighting.on_probability:.0%} on)"
@@ -75,6 +75,17 @@ def draw_overlay(frame: Frame, sighting: Sighting, view: View) -> UInt8Array:
         lines.append((f"decided: {verdict}", _COLOURS[verdict]))
     rates = f"{view.camera_rate:.0f} frames, {view.analysis_rate:.1f} analyses a second"
     lines.append((rates, (230, 230, 230)))
+    return draw_face(frame, sighting.face, colour, lines)
+
+
+def draw_face(
+    frame: Frame, face: Face | None, colour: Colour, lines: Sequence[tuple[str, Colour]]
+) -> UInt8Array:
+    """A BGR copy of the frame with a face's box and lines of text drawn in."""
+    image = _bgr_copy(frame)
+    if face is not None:
+        x, y, width, height = (round(side) for side in face.box)
+        cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2)
     for row, (text, text_colour) in enumerate(lines):
         at = (10, 22 + 20 * row)
         for shade, thickness in (((0, 0, 0), 3), (text_colour, 1)):
@@ -103,7 +114,7 @@ class PreviewWindow:
             UserError: there is no screen.
         """
         # Qt would end the process where it finds no screen. OpenCV's wheels speak X11 only.
-        if not _x11_answers():
+        if not screen_answers():
             raise UserError(
                 "--preview needs a screen (X11 or XWayland); use --record FILE.mp4 without one"
             )
@@ -111,7 +122,11 @@ class PreviewWindow:
 
     def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
         """See ``Display``."""
-        cv2.imshow(self.TITLE, draw_overlay(frame, sighting, view))
+        return self.show_image(draw_overlay(frame, sighting, view))
+
+    def show_image(self, image: UInt8Array) -> bool:
+        """Show a BGR picture; False once the user wants to quit."""
+        cv2.imshow(self.TITLE, image)
         if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
             return False
         return cv2.getWindowProperty(self.TITLE, cv2.WND_PROP_VISIBLE) >= 1
@@ -121,7 +136,8 @@ class PreviewWindow:
         cv2.destroyAllWindows()
 
 
-def _x11_answers() -> bool:
+def screen_answers() -> bool:
+    """Whether a preview can be shown."""
     if not os.environ.get("DISPLAY"):
         return False
     try:

@@ -70,20 +70,35 @@ def build_network() -> nn.Sequential:
     )
 
 
-def load_crops(pictures: list[LabelledPicture]) -> tuple[Float32Array, np.ndarray]:
+def load_crops(
+    pictures: list[LabelledPicture], expansion: float
+) -> tuple[Float32Array, np.ndarray]:
     """Crops (n, 1, 64, 64) through the same native kernel that feeds inference, and labels (n,).
 
+    Args:
+        pictures: crops, or wider pictures that tell where the face is.
+        expansion: what to cut of those beyond the face box, as a share of its sides.
+
     Raises:
-        UserError: a picture cannot be decoded.
+        UserError: a picture cannot be decoded, or shows too little around the face.
     """
+    cut = Preprocessing(expansion=(expansion, expansion))
     crops = np.empty((len(pictures), 1, SIDE, SIDE), np.float32)
     for picture, out in zip(pictures, crops, strict=True):
         decoded = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
         if decoded is None:
             raise UserError(f"{picture.path} is not a readable picture; remove or replace it")
         image: UInt8Array = np.asarray(decoded, np.uint8)
-        height, width = image.shape[:2]
-        WHOLE_IMAGE(image, PixelFormat.BGR24, (0, 0, width, height), out)
+        if picture.box is None:
+            height, width = image.shape[:2]
+            WHOLE_IMAGE(image, PixelFormat.BGR24, (0, 0, width, height), out)
+        elif picture.expansion is not None and picture.expansion < expansion:
+            raise UserError(
+                f"{picture.path} shows {picture.expansion:g} of the face's sides around it, "
+                f"--expansion {expansion:g} needs more; collect again, or train with less"
+            )
+        else:
+            cut(image, PixelFormat.BGR24, picture.box, out)
     return crops, np.array([picture.label for picture in pictures], np.int64)
 
 
@@ -150,8 +165,10 @@ def train_classifier(
     report(f"{len(training)} pictures to train on, {len(validation)} of other groups to validate")
     generator = torch.Generator().manual_seed(options.seed)
     torch.manual_seed(options.seed)
-    crops, labels = (torch.from_numpy(a) for a in load_crops(training))
-    held_crops, held_labels = (torch.from_numpy(a) for a in load_crops(validation))
+    crops, labels = (torch.from_numpy(a) for a in load_crops(training, options.expansion))
+    held_crops, held_labels = (
+        torch.from_numpy(a) for a in load_crops(validation, options.expansion)
+    )
 
     network = Standardized(build_network(), crops, generator)
     if not network.spread > 1e-4:

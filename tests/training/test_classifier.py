@@ -7,7 +7,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
 
 from facectrl_fast.cli import main  # noqa: E402
-from facectrl_fast.dataset.folder import read_folder  # noqa: E402
+from facectrl_fast.dataset.folder import LabelledPicture, read_folder  # noqa: E402
+from facectrl_fast.errors import UserError  # noqa: E402
 from facectrl_fast.models import PACKAGED_MODEL  # noqa: E402
 from facectrl_fast.training.classifier import (  # noqa: E402
     Standardized,
@@ -89,12 +90,27 @@ def test_the_same_seed_gives_the_same_model(dataset, tmp_path):
 def test_training_sees_what_inference_sees(dataset):
     """The same kernel: a crop loaded for training equals the classifier's input for it."""
     pictures = read_folder(dataset)
-    crops, labels = load_crops(pictures)
+    crops, labels = load_crops(pictures, 0.9)
     image = cv2.imread(str(pictures[0].path))
     out = np.zeros((64, 64), np.float32)
     Preprocessing((0, 0))(image, PixelFormat.BGR24, (0, 0, 96, 96), out)
     np.testing.assert_array_equal(crops[0, 0], out)
     assert labels[0] == 0
+
+
+def test_of_a_collected_picture_the_face_is_cut_out_as_when_running(dataset):
+    path = read_folder(dataset)[0].path
+    box = (30.5, 20.25, 40.0, 44.0)
+    crops, _ = load_crops([LabelledPicture(path, 0, "it", box, expansion=1.5)], 0.9)
+    out = np.zeros((64, 64), np.float32)
+    Preprocessing((0.9, 0.9))(cv2.imread(str(path)), PixelFormat.BGR24, box, out)
+    np.testing.assert_array_equal(crops[0, 0], out)
+
+
+def test_a_picture_that_was_collected_too_narrow_is_told(dataset):
+    picture = LabelledPicture(read_folder(dataset)[0].path, 0, "it", (9, 9, 20, 20), expansion=0.5)
+    with pytest.raises(UserError, match=r"shows 0\.5 of the face's sides around it"):
+        load_crops([picture], 0.9)
 
 
 def test_the_command_line_trains(dataset, tmp_path, capsys):

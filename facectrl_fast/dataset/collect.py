@@ -1,0 +1,159 @@
+"""Collects crops of the face that a source shows, for training: the seed's dataset builder."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import cv2
+import numpy as np
+
+from facectrl_fast.capture.source import Source
+from facectrl_fast.config import CollectOptions
+from facectrl_fast.dataset.crop_index import CropRecord, CropWriter
+from facectrl_fast.mainloop import MainLoop, SignalWatch
+from facectrl_fast.types import Face, Float32Array, Frame, PixelFormat, UInt8Array
+from facectrl_fast.vision.detect import to_gray
+from facectrl_fast.vision.locate import Locator
+from facectrl_fast.vision.preprocess import Preprocessing
+
+EVERY = 0.2
+"""Seconds between two looks: crops are spread over time."""
+TOLERANCE = 0.005
+"""Seconds by which a frame may come too early."""
+ALIKE = 2.5
+"""Mean difference of gray values below which two crops count as the same picture."""
+REMEMBERED = 50
+"""Crops that a new one must differ from."""
+_THUMBNAIL = (32, 32)
+
+
+@dataclass
+class Tally:
+    """How collecting goes."""
+
+    kept: int = 0
+    alike: int = 0
+    """Passed over, since a kept crop shows the same."""
+    faceless: int = 0
+    """Frames without a face."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kept} crops kept, {self.alike} passed over as too alike, "
+            f"{self.faceless} frames without a face"
+        )
+
+
+Show = Callable[[Frame, Face | None, Tally], bool]
+"""Shows the progress; False once the user wants to stop."""
+
+
+class Collector:
+    """Looks at frames and keeps the crops that add something."""
+
+    def __init__(
+        self,
+        loop: MainLoop,
+        source: Source,
+        locator: Locator,
+        options: CollectOptions,
+        show: Show,
+    ) -> None:
+        self._loop = loop
+        self._source = source
+        self._locator = locator
+        self._options = options
+        self._show = show
+        self._cut = Preprocessing(expansion=(options.expansion, options.expansion))
+        self._session = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self._seen: deque[Float32Array] = deque(maxlen=REMEMBERED)
+        self._begin: float | None = None
+        self.tally = Tally()
+
+    def run(self, writer: CropWriter) -> Tally:
+        """Collect until the source ends, enough is there, or the user stops it.
+
+        Raises:
+            UserError: the source fails, or a crop cannot be written; what was written is kept.
+        """
+        stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._writer = writer
+        with SignalWatch(self._loop, stop, lambda _: self._loop.quit()):
+            stream = self._source.open()
+            self._ring = stream.ring
+            watch = self._loop.watch_fd(self._ring.fileno(), self._on_wake)
+            self._ring.arm(0)
+            try:
+                self._loop.run()
+                if self._ring.closed and stream.error is not None:
+                    raise stream.error
+            finally:
+                self._loop.remove(watch)
+                stream.close()
+        return self.tally
+
+    def _on_wake(self) -> None:
+        frame = self._ring.latest()
+        if self._ring.closed or frame is None:
+            self._loop.quit()
+            return
+        if self._begin is None:
+            self._begin = frame.timestamp
+        seconds = frame.timestamp - self._begin
+        if self._options.seconds is not None and seconds >= self._options.seconds:
+            self._loop.quit()
+            return
+        face = self._locator.locate(frame)
+        if face is None:
+            self.tally.faceless += 1
+        else:
+            self._consider(frame, face, seconds)
+        wants_more = self._show(frame, face, self.tally)
+        if not wants_more or self.tally.kept == self._options.count:
+            self._loop.quit()
+            return
+        self._ring.arm(frame.seq, frame.timestamp + EVERY - TOLERANCE)
+
+    def _consider(self, frame: Frame, face: Face, seconds: float) -> None:
+        left, top, width, height = self._cut.crop_box(face.box, frame.width, frame.height)
+        crop = full_range_gray(frame)[top : top + height, left : left + width]
+        small = cv2.resize(crop, _THUMBNAIL, interpolation=cv2.INTER_AREA)
+        thumbnail = np.asarray(small, np.float32)
+        if any(float(np.abs(thumbnail - other).mean()) < ALIKE for other in self._seen):
+            self.tally.alike += 1
+            return
+        x, y, face_width, face_height = face.box
+        record = CropRecord(
+            source=self._source.name,
+            session=self._session,
+            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            seconds=round(seconds, 3),
+            box=(x - left, y - top, face_width, face_height),
+            expansion=self._options.expansion,
+        )
+        self._writer.add(crop, record)
+        self._seen.append(thumbnail)
+        self.tally.kept += 1
+
+
+def full_range_gray(frame: Frame) -> UInt8Array:
+    """A frame as (h, w) uint8 gray, as the classifier sees it."""
+    gray = to_gray(frame.array, frame.pixel_format)
+    if frame.pixel_format in (PixelFormat.BGR24, PixelFormat.GRAY8):
+        return gray
+    stretched = np.rint((np.arange(256) - 16) * (255 / 219))
+    table = np.clip(stretched, 0, 255).astype(np.uint8)
+    return np.asarray(table[gray], np.uint8)
+
+
+def print_progress(_frame: Frame, _face: Face | None, tally: Tally) -> bool:
+    """A counter on the terminal, where there is one."""
+    if sys.stderr.isatty():
+        print(f"\r{tally}", end="\x1b[K", file=sys.stderr, flush=True)
+    return True
