@@ -43,6 +43,8 @@ V4l2Buffers::V4l2Buffers(std::shared_ptr<SystemCalls> calls, std::unique_ptr<V4l
         for (Buffer& buffer : buffers_) unmap(buffer);
         throw;
     }
+    const auto shorter = [](const Buffer& a, const Buffer& b) { return a.length < b.length; };
+    bytes_ = std::min_element(buffers_.begin(), buffers_.end(), shorter)->length;
 }
 
 V4l2Buffers::~V4l2Buffers() {
@@ -64,11 +66,6 @@ void V4l2Buffers::unmap(Buffer& buffer) {
     if (buffer.data == nullptr) return;
     calls_->munmap(const_cast<std::uint8_t*>(buffer.data), buffer.length);
     buffer.data = nullptr;
-}
-
-std::size_t V4l2Buffers::bytes() const {
-    const auto shorter = [](const Buffer& a, const Buffer& b) { return a.length < b.length; };
-    return std::min_element(buffers_.begin(), buffers_.end(), shorter)->length;
 }
 
 int V4l2Buffers::queue(std::size_t index) {

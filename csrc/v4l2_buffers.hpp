@@ -26,7 +26,7 @@ public:
     std::size_t count() const { return buffers_.size(); }
     const std::uint8_t* data(std::size_t index) const { return buffers_[index].data; }
     // The smallest buffer's.
-    std::size_t bytes() const;
+    std::size_t bytes() const { return bytes_; }
 
     // Of the thread that captures alone. Each returns 0 or an errno.
     int fd() const { return device_->fd(); }
@@ -62,6 +62,7 @@ private:
     const std::unique_ptr<V4l2Device> device_;
     mutable std::mutex mutex_;
     std::vector<Buffer> buffers_;
+    std::size_t bytes_ = 0;
     // Whether what comes back is queued at once. Not while streaming is switched on or off, which
     // takes the driver's own lock for as long as a camera takes to answer: a reader that lets go
     // of a frame must not wait for that.

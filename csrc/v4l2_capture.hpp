@@ -64,7 +64,6 @@ public:
     int height() const { return shrunk(height_); }
     std::size_t stride() const { return stride_; }
     double interval() const { return interval_; }
-    std::size_t buffers() const { return buffers_->count(); }
 
     // Closes the ring at once and the device as soon as the driver lets us; true once that is
     // done. A driver that waits for a camera gone deaf may take seconds: then false after `limit`.

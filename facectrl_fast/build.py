@@ -5,15 +5,8 @@ from __future__ import annotations
 import cv2
 
 from facectrl_fast.capture.source import open_source
-from facectrl_fast.config import CollectOptions, RunOptions
-from facectrl_fast.dataset.collect import Collector, Show, Tally, print_progress
-from facectrl_fast.desktop.preview import (
-    Display,
-    PreviewWindow,
-    Recorder,
-    draw_face,
-    screen_answers,
-)
+from facectrl_fast.config import RunOptions
+from facectrl_fast.desktop.preview import Display, PreviewWindow, Recorder
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.dry_run import DryRunPlayers
 from facectrl_fast.player.known import check_player_exists, running_players
@@ -23,7 +16,6 @@ from facectrl_fast.player.mpris import (
     check_player_name,
     open_session_bus,
 )
-from facectrl_fast.types import Face, Frame
 from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.detect import open_detector
@@ -72,32 +64,6 @@ def build_watcher(loop: MainLoop, options: RunOptions, bus_address: str | None =
     return Watcher(
         loop, source, build_analyzer(options), options, make_players, _open_display(options)
     )
-
-
-def build_collector(loop: MainLoop, options: CollectOptions) -> Collector:
-    """What ``collect`` runs.
-
-    Raises:
-        UserError: the source or the detector cannot be used.
-    """
-    cv2.setNumThreads(1)
-    # Recordings are read as fast as they can be looked at.
-    source = open_source(options.source, realtime=False, backend=options.backend)
-    source.check()
-    locator = Locator(open_detector("auto", options.detector_model))
-    show = _collecting_window() if options.preview and screen_answers() else print_progress
-    return Collector(loop, source, locator, options, show)
-
-
-def _collecting_window() -> Show:
-    window = PreviewWindow()
-
-    def show(frame: Frame, face: Face | None, tally: Tally) -> bool:
-        words = f"{tally.kept} kept, {tally.alike} too alike, {tally.faceless} without a face"
-        lines = [(words, (80, 200, 80)), ("q stops", (230, 230, 230))]
-        return window.show_image(draw_face(frame, face, (80, 200, 80), lines))
-
-    return show
 
 
 def _open_display(options: RunOptions) -> Display | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from facectrl_fast.capture.camera_mode import CameraMode, rank_modes
-from facectrl_fast.capture.cameras import AUTO, CameraDirectory
+from facectrl_fast.capture.cameras import CameraDirectory
 from facectrl_fast.capture.video_node import NodeKind, VideoNode
 from facectrl_fast.errors import UserError
 
@@ -25,7 +25,7 @@ def list_cameras(rate: float, directory: CameraDirectory | None = None) -> int:
     problem = None
     chosen = None
     try:
-        chosen = directory.find(AUTO)
+        chosen = directory.automatic(nodes)
     except UserError as error:
         problem = error
     for node in nodes:

@@ -321,7 +321,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from facectrl_fast.build import build_collector
+    from facectrl_fast.dataset.collect import build_collector
     from facectrl_fast.dataset.crop_index import CropWriter
     from facectrl_fast.mainloop import MainLoop
 

@@ -80,7 +80,7 @@ class CameraDirectory:
             return self._at(path, any_format)
         nodes = self.nodes()
         if text == AUTO:
-            return self._automatic(nodes)
+            return self.automatic(nodes)
         wanted = text.casefold()
         named = [
             node
@@ -149,7 +149,12 @@ class CameraDirectory:
             raise UserError(f"{node} is {node.kind.value}: {_there(self.nodes())}; check --source")
         return node
 
-    def _automatic(self, nodes: list[VideoNode]) -> VideoNode:
+    def automatic(self, nodes: list[VideoNode]) -> VideoNode:
+        """What ``auto`` stands for among these devices.
+
+        Raises:
+            UserError: none of them is a camera that can be used without being named.
+        """
         for node in sorted(nodes, key=_preference):
             if node.kind is NodeKind.CAMERA:
                 return node

@@ -102,7 +102,7 @@ class V4l2Source:
                 refusal = error
                 continue
             if capture.ring.width >= LumaGate.COLUMNS and capture.ring.height >= LumaGate.ROWS:
-                return V4l2Stream(str(node), choice, capture)
+                return V4l2Stream(str(node), capture)
             capture.close(CLOSING)
         if refusal is not None and refusal.errno == errno.ENOSPC:
             raise opening_error(node.path, str(node), refusal)
@@ -124,9 +124,8 @@ def _capture(node: VideoNode, choice: ModeChoice) -> V4l2Capture:
 class V4l2Stream:
     """See ``source.Stream``. Owns the capture, and with it the thread and the device."""
 
-    def __init__(self, name: str, choice: ModeChoice, capture: V4l2Capture) -> None:
+    def __init__(self, name: str, capture: V4l2Capture) -> None:
         self.ring = capture.ring
-        self.choice = choice
         self._name = name
         self._capture = capture
 

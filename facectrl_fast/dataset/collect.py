@@ -13,12 +13,13 @@ from datetime import datetime, timezone
 import cv2
 import numpy as np
 
-from facectrl_fast.capture.source import Source
+from facectrl_fast.capture.source import Source, open_source
 from facectrl_fast.config import CollectOptions
 from facectrl_fast.dataset.crop_index import CropRecord, CropWriter
+from facectrl_fast.desktop.preview import PreviewWindow, draw_face, screen_answers
 from facectrl_fast.mainloop import MainLoop, SignalWatch
 from facectrl_fast.types import Face, Float32Array, Frame, PixelFormat, UInt8Array
-from facectrl_fast.vision.detect import to_gray
+from facectrl_fast.vision.detect import open_detector, to_gray
 from facectrl_fast.vision.locate import Locator
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -31,6 +32,7 @@ ALIKE = 2.5
 REMEMBERED = 50
 """Crops that a new one must differ from."""
 _THUMBNAIL = (32, 32)
+_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 
 
 @dataclass
@@ -147,9 +149,7 @@ def full_range_gray(frame: Frame) -> UInt8Array:
     gray = to_gray(frame.array, frame.pixel_format)
     if frame.pixel_format in (PixelFormat.BGR24, PixelFormat.GRAY8):
         return gray
-    stretched = np.rint((np.arange(256) - 16) * (255 / 219))
-    table = np.clip(stretched, 0, 255).astype(np.uint8)
-    return np.asarray(table[gray], np.uint8)
+    return np.asarray(_FULL_RANGE[gray], np.uint8)
 
 
 def print_progress(_frame: Frame, _face: Face | None, tally: Tally) -> bool:
@@ -157,3 +157,29 @@ def print_progress(_frame: Frame, _face: Face | None, tally: Tally) -> bool:
     if sys.stderr.isatty():
         print(f"\r{tally}", end="\x1b[K", file=sys.stderr, flush=True)
     return True
+
+
+def build_collector(loop: MainLoop, options: CollectOptions) -> Collector:
+    """What ``collect`` runs.
+
+    Raises:
+        UserError: the source or the detector cannot be used.
+    """
+    cv2.setNumThreads(1)
+    # Recordings are read as fast as they can be looked at.
+    source = open_source(options.source, realtime=False, backend=options.backend)
+    source.check()
+    locator = Locator(open_detector("auto", options.detector_model))
+    show = _collecting_window() if options.preview and screen_answers() else print_progress
+    return Collector(loop, source, locator, options, show)
+
+
+def _collecting_window() -> Show:
+    window = PreviewWindow()
+
+    def show(frame: Frame, face: Face | None, tally: Tally) -> bool:
+        words = f"{tally.kept} kept, {tally.alike} too alike, {tally.faceless} without a face"
+        lines = [(words, (80, 200, 80)), ("q stops", (230, 230, 230))]
+        return window.show_image(draw_face(frame, face, (80, 200, 80), lines))
+
+    return show
