@@ -1,14 +1,14 @@
-"""Composes a headphone dataset from face pictures, labelled crops and videos.
+"""Composes a headphone dataset from pictures of bare heads, and what real pictures there are.
 
     python -m facectrl_fast.dataset.compose OUT --faces ANNOTATIONS IMAGES --crops DIR ...
 
-Faces without headphones become 'off' crops, and 'on' crops with headphones drawn onto them; crops
-and videos that are labelled already keep their label. Every crop is cut as the program cuts it,
-with the framing that detectors and frame edges give it: boxes a little off, heads tilted, the crop
-clipped where the picture ends; and looks as through a webcam: light, noise, blur, JPEG.
+Each face without headphones becomes two pictures: one with headphones put on its head as a three
+dimensional body, at the head's pose and in its light, and one without. Both get hats, hoods,
+glasses, earbuds, hands and the like; the one without also what might be taken for headphones.
+Real pictures with a label keep it.
 
-Files are named GROUP__NUMBER.png. A group is one person or one recording; training never puts one
-group on both sides of its split.
+OUT is a folder as ``collect`` writes it, grouped by person: training never puts one person on both
+sides of its split.
 """
 
 from __future__ import annotations
@@ -16,25 +16,39 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from facectrl_fast.dataset import distractors
+from facectrl_fast.dataset.crop_index import CropRecord, CropWriter
 from facectrl_fast.dataset.folder import LABELS
-from facectrl_fast.dataset.headphones import HeadphoneStyle, draw_headphones
+from facectrl_fast.dataset.head_pose import HeadPose, rotation_about
+from facectrl_fast.dataset.headphones import HeadphoneStyle, around_the_neck, build_headphones
+from facectrl_fast.dataset.mesh import Light, Mesh, blend, paint
 from facectrl_fast.dataset.wider import read_annotations
 from facectrl_fast.errors import UserError
-from facectrl_fast.types import Box, PixelFormat, UInt8Array
+from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detect import Detector, open_detector
 from facectrl_fast.vision.preprocess import Preprocessing
 
-SIDE = 96
-"""Stored crops are this large: enough for a 64 pixel input."""
+FACE_SIDE = 52
+"""Height in pixels of the faces in stored pictures: enough for a 64 pixel input."""
+EXPANSION = 1.5
+"""What stored pictures show beyond the face; more than training cuts out of them."""
 CROP_SCALE = 1.9
-"""Labelled crops show a face in the middle, its longer side this many times smaller."""
+"""Labelled crops show a face in the middle, their sides are this many times the face's."""
+IN_FLIGHT = 64
+"""Faces that wait or are worked on at a time."""
+FACE_ASPECT = 0.74
+"""Width of a face box, as a share of its height, where nothing tells it."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +57,38 @@ class LabelledFace:
 
     image: UInt8Array
     """BGR, uint8."""
-    boxes: tuple[Box, ...]
-    """The same face as different detectors frame it; the first is the most exact."""
+    box: Box
+    pose: HeadPose
     label: str
     group: str
 
 
-class Framing:
-    """Adds the boxes that Haar gives to faces whose boxes are known.
+def _read_picture(path: Path) -> UInt8Array:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise UserError(f"cannot read the picture {path}")
+    return np.asarray(image, np.uint8)
 
-    Its boxes are coarser than YuNet's, and the program has to work with both.
-    """
 
-    def __init__(self) -> None:
-        self._haar = open_detector("haar")
-
-    def boxes(self, image: UInt8Array, box: Box) -> tuple[Box, ...]:
-        """The box, and Haar's for the same face where it finds one."""
-        found = (face.box for face in self._haar.detect(image, PixelFormat.BGR24))
-        return (box, *(other for other in found if _same_face(box, other)))
+def _labelled(
+    image: UInt8Array, expected: Box | None, detector: Detector, label: str, group: str
+) -> LabelledFace | None:
+    """The face nearest to the expected box, or the biggest; None where there is neither."""
+    found = detector.detect(image, PixelFormat.BGR24)
+    if expected is not None:
+        found = [face for face in found if _same_face(expected, face.box)]
+    if not found:
+        if expected is None:
+            return None
+        return LabelledFace(image, expected, HeadPose.facing(expected), label, group)
+    face = found[0]
+    pose = HeadPose.facing(face.box)
+    if face.landmarks is not None:
+        try:
+            pose = HeadPose.from_landmarks(np.array(face.landmarks))
+        except ValueError:  # the face is seen from the side, all landmarks in a row
+            return None
+    return LabelledFace(image, face.box, pose, label, group)
 
 
 def _same_face(first: Box, second: Box) -> bool:
@@ -72,14 +99,7 @@ def _same_face(first: Box, second: Box) -> bool:
     return all(centres) and 0.6 < first[3] / second[3] < 1.6
 
 
-def _read_picture(path: Path) -> UInt8Array:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise UserError(f"cannot read the picture {path}")
-    return np.asarray(image, np.uint8)
-
-
-def from_faces(annotations: Path, images: Path, framing: Framing) -> Iterator[LabelledFace]:
+def from_faces(annotations: Path, images: Path, detector: Detector) -> Iterator[LabelledFace]:
     """The biggest face of each picture; the group is its name without the number, as in LFW."""
     for entry in read_annotations(annotations, images):
         picture = _read_picture(entry.path)
@@ -90,168 +110,263 @@ def from_faces(annotations: Path, images: Path, framing: Framing) -> Iterator[La
                 f"{annotations}: the face of {entry.path.name} lies outside the picture"
             )
         person = re.sub(r"_\d+$", "", entry.path.stem)
-        yield LabelledFace(picture, framing.boxes(picture, box), "off", person)
+        face = _labelled(picture, box, detector, "off", person)
+        if face is not None:
+            yield face
 
 
-def from_crops(folder: Path, detector: Detector, framing: Framing) -> Iterator[LabelledFace]:
-    """Pictures in ``folder``/on and /off, a face in the middle of each."""
+def from_crops(folder: Path, detector: Detector) -> Iterator[LabelledFace]:
+    """Pictures in ``folder``/on, /off and /earbud_or_neck (off as well), a face in the middle."""
     if not (folder / "on").is_dir() and not (folder / "off").is_dir():
         raise UserError(f"--crops {folder}: has neither on/ nor off/")
-    for label in LABELS:
-        for path in sorted((folder / label).glob("*.[jp][pn]g")):
+    for name, label in (("on", "on"), ("off", "off"), ("earbud_or_neck", "off")):
+        for path in sorted((folder / name).glob("*.[jp][pn]g")):
             picture = _read_picture(path)
-            height, width = picture.shape[:2]
-            face_h = height / CROP_SCALE
-            box: Box = (width / 2 - face_h * 0.37, height / 2 - face_h / 2, face_h * 0.74, face_h)
-            found = detector.detect(picture, PixelFormat.BGR24)
-            if found:
-                box = found[0].box
-            boxes = framing.boxes(picture, box)
-            # One source picture may hold several people, and a person come in several pictures.
-            yield LabelledFace(picture, boxes, label, re.sub(r"-\d+-.*$", "", path.stem))
+            height = picture.shape[0]
+            # Crops are squares, whatever the shape of the face box.
+            width = round(height * FACE_ASPECT)
+            picture = np.asarray(cv2.resize(picture, (width, height)), np.uint8)
+            size = (width / CROP_SCALE, height / CROP_SCALE)
+            box = ((width - size[0]) / 2, (height - size[1]) / 2, *size)
+            face = _labelled(picture, box, detector, label, person_of(path))
+            if face is not None:
+                yield face
 
 
-def from_portraits(folder: Path, detector: Detector, framing: Framing) -> Iterator[LabelledFace]:
+def person_of(path: Path) -> str:
+    """The person, or the shooting, that a crop's or portrait's file name tells of."""
+    return re.sub(r"-\d+-.*$", "", path.stem.removeprefix("me_"))
+
+
+def from_portraits(folder: Path, detector: Detector) -> Iterator[LabelledFace]:
     """The biggest face of each picture below ``folder``; each picture is a group of its own."""
     for path in sorted(folder.rglob("*.[jp][pn]g")):
-        picture = _read_picture(path)
-        faces = detector.detect(picture, PixelFormat.BGR24)
-        if faces:
-            boxes = framing.boxes(picture, faces[0].box)
-            yield LabelledFace(picture, boxes, "off", path.stem)
+        face = _labelled(_read_picture(path), None, detector, "off", person_of(path))
+        if face is not None:
+            yield face
 
 
-def from_video(
-    path: Path, label: str, detector: Detector, framing: Framing, every: int = 15
-) -> Iterator[LabelledFace]:
-    """Each ``every``-th frame of a video file or of a folder of numbered pictures.
-
-    The group is the name up to its first ``_``: recordings of one person share it.
-    """
-    for number, image in enumerate(_frames(path)):
-        if number % every == 0:
-            faces = detector.detect(image, PixelFormat.BGR24)
-            if faces:
-                boxes = framing.boxes(image, faces[0].box)
-                yield LabelledFace(image, boxes, label, path.stem.split("_")[0])
-
-
-def _frames(path: Path) -> Iterator[UInt8Array]:
-    if path.is_dir():
-        for picture in sorted(path.glob("*.[jp][pn]g")):
-            yield _read_picture(picture)
-        return
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise UserError(f"cannot read the video {path}")
-    try:
-        while True:
-            there, image = capture.read()
-            if not there:
-                return
-            yield np.asarray(image, np.uint8)
-    finally:
-        capture.release()
+def face_light(face: LabelledFace, rng: np.random.Generator) -> Light:
+    """The light on a face, judged by its cheeks, and uncertain as that is."""
+    cheeks = [(-4.5, 2.0, 8.0), (4.5, 2.0, 8.0), (0.0, -4.5, 9.5)]
+    gray = cv2.GaussianBlur(cv2.cvtColor(face.image, cv2.COLOR_BGR2GRAY), (0, 0), 2)
+    pixels = face.pose.project(np.array(cheeks))[:, :2].round().astype(int)
+    height, width = gray.shape
+    left, right, brow = (
+        float(gray[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]) / 255 for x, y in pixels
+    )
+    skin = max(left, right, brow, 0.08)
+    sideways = 1.2 * (right - left) / (right + left + 0.05) + rng.normal(0, 0.3)
+    direction = np.array([sideways, rng.normal(-0.5, 0.35), rng.uniform(0.3, 1)])
+    return Light(
+        direction=(direction / np.linalg.norm(direction)).astype(np.float32),
+        ambient=rng.uniform(0.35, 0.8),
+        strength=float(np.clip(skin / 0.55 * np.exp(rng.normal(0, 0.25)), 0.15, 1.4)),
+        floor=float(np.percentile(gray, 1) / 255 * rng.uniform(0.5, 1.1)),
+    )
 
 
-def vary_framing(
-    image: UInt8Array, box: Box, cut: Preprocessing, rng: np.random.Generator
+def skin_colour(face: LabelledFace, light: Light) -> Float32Array:
+    """(3,) BGR albedo of the face's skin."""
+    x, y, width, height = (round(v) for v in face.box)
+    patch = face.image[
+        max(y + height // 3, 0) : max(y + 2 * height // 3, 1),
+        max(x + width // 4, 0) : max(x + 3 * width // 4, 1),
+    ]
+    if patch.size == 0:
+        return np.full(3, 0.5, np.float32)
+    return np.asarray(np.median(patch.reshape(-1, 3), axis=0) / 255 / light.strength, np.float32)
+
+
+def dress(face: LabelledFace, label: str, rng: np.random.Generator) -> UInt8Array:
+    """The picture with headphones (``on``) or without, and with what else people wear."""
+    light = face_light(face, rng)
+    pose = face.pose.turned(
+        rotation_about(1, rng.normal(0, 4)) @ rotation_about(0, rng.normal(0, 4)),
+        rng.normal(0, 0.35, 2),
+        float(np.exp(rng.normal(0, 0.04))),
+    )
+    image = face.image
+    for layer in _layers(face, label, light, rng):
+        if layer:
+            image = _put_on(image, layer, pose, light, rng)
+    return image
+
+
+def _layers(
+    face: LabelledFace, label: str, light: Light, rng: np.random.Generator
+) -> Iterator[list[Mesh]]:
+    """What is put on, from the inside out."""
+
+    def by_chance(share: float) -> bool:
+        return bool(rng.random() < share)
+
+    bare = face.label == "off"
+    if bare and by_chance(0.13):
+        yield distractors.hat(rng)
+    elif bare and by_chance(0.08):
+        yield distractors.hood(rng)
+    if bare and by_chance(0.15):
+        yield distractors.glasses(rng)
+    if bare and by_chance(0.1 if label == "off" else 0.03):
+        yield distractors.earbuds(rng)
+    pair = build_headphones(HeadphoneStyle.random(rng))
+    if bare and label == "on":
+        yield pair
+    elif bare and by_chance(0.13):
+        yield around_the_neck(pair, rng)
+    elif bare and by_chance(0.15):
+        yield distractors.headband(rng)
+    elif bare and by_chance(0.06):
+        yield [_beside(mesh, shift) for shift in [_far(rng)] for mesh in pair]
+    if by_chance(0.18):
+        yield distractors.hand(rng, skin_colour(face, light))
+
+
+def _far(rng: np.random.Generator) -> np.ndarray:
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(17, 26)
+    return np.array([np.cos(angle) * distance, np.sin(angle) * distance, -15.0])
+
+
+def _beside(mesh: Mesh, shift: np.ndarray) -> Mesh:
+    """A pair that hangs or lies somewhere near the head."""
+    return replace(mesh.moved(np.eye(3), shift), worn=False)
+
+
+def _put_on(
+    image: UInt8Array, meshes: list[Mesh], pose: HeadPose, light: Light, rng: np.random.Generator
 ) -> UInt8Array:
-    """Cut the face as a detector that is a little off, in a frame that ends somewhere, would.
+    layer, cover = paint(meshes, pose, light, image.shape[:2])
+    if rng.random() < 0.7:  # as soft as a lens that is not quite in focus
+        blur = rng.uniform(0.3, 1.0) * max(pose.scale / 5, 0.6)
+        layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), blur), np.float32)
+        cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), blur), np.float32)[..., None]
+    if rng.random() < 0.2:
+        kept = _strands(image.shape[:2], pose.scale, rng)
+        layer, cover = layer * kept, cover * kept
+    return blend(image, layer, cover, shadow=rng.uniform(0, 0.5))
+
+
+def _strands(size: tuple[int, int], scale: float, rng: np.random.Generator) -> Float32Array:
+    """A mask (h, w, 1) with gaps as hair leaves them that falls over what one wears."""
+    height, width = size
+    noise = rng.normal(0, 1, (height, width)).astype(np.float32)
+    across, down = scale * rng.uniform(0.2, 0.8), scale * rng.uniform(2, 6)
+    smooth = cv2.GaussianBlur(noise, (0, 0), sigmaX=across, sigmaY=down)
+    level = np.quantile(smooth, rng.uniform(0.65, 0.95))
+    steep = 4 / (float(smooth.std()) + 1e-6)
+    return np.asarray(1 / (1 + np.exp(np.clip((smooth - level) * steep, -30, 30))))[..., None]
+
+
+def frame_face(
+    image: UInt8Array, box: Box, rng: np.random.Generator
+) -> tuple[UInt8Array, Box, float]:
+    """Cut what is stored, from a frame that ends somewhere.
 
     Returns:
-        BGR, uint8, SIDE x SIDE.
+        (h, w) uint8 gray, the face in it, and how much it shows beyond the face.
     """
     x, y, width, height = box
-    centre = (x + width / 2, y + height / 2)
-    turn = cv2.getRotationMatrix2D(centre, rng.normal(0, 3), 1.0)
-    size = (image.shape[1], image.shape[0])
-    image = np.asarray(cv2.warpAffine(image, turn, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    scale = rng.uniform(0.92, 1.1)
-    width, height = width * scale * rng.uniform(0.95, 1.06), height * scale
-    middle_x = centre[0] + rng.normal(0, 0.025) * width
-    middle_y = centre[1] + rng.normal(0, 0.025) * height
-    left, top, right, bottom = 0.0, 0.0, float(size[0]), float(size[1])
-    margin_x, margin_y = cut.expansion[0] * width / 2, cut.expansion[1] * height / 2
+    margin = (EXPANSION * width / 2, EXPANSION * height / 2)
+    left, top, right, bottom = x - margin[0], y - margin[1], x + width, y + height
+    right, bottom = right + margin[0], bottom + margin[1]
     if rng.random() < 0.2:
-        top = max(top, middle_y - height / 2 - rng.random() * margin_y)
-    if rng.random() < 0.15:
-        bottom = min(bottom, middle_y + height / 2 + rng.random() * margin_y)
+        top = y - rng.uniform(0.05, 0.5) * height
+    if rng.random() < 0.12:
+        bottom = y + height * rng.uniform(0.95, 1.4)
     if rng.random() < 0.05:
-        left = max(left, middle_x - width / 2 - rng.random() * margin_x)
+        left = x - rng.uniform(0, 0.4) * width
     if rng.random() < 0.05:
-        right = min(right, middle_x + width / 2 + rng.random() * margin_x)
-    frame = image[int(top) : int(bottom), int(left) : int(right)]
-    jittered = (middle_x - width / 2 - int(left), middle_y - height / 2 - int(top), width, height)
-    cx, cy, cw, ch = cut.crop_box(jittered, frame.shape[1], frame.shape[0])
-    crop = cv2.resize(frame[cy : cy + ch, cx : cx + cw], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(crop, np.uint8)
-
-
-def vary_look(crop: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """What light, lens, sensor and codec do to a crop."""
-    picture = crop.astype(np.float32) / 255
-    picture = picture ** np.float32(np.exp(rng.normal(0, 0.2)))
-    if rng.random() < 0.3:  # light from one side
-        slope = np.linspace(-1, 1, SIDE, dtype=np.float32) * np.float32(rng.uniform(-0.5, 0.5))
-        picture *= 1 + (slope[None, :, None] if rng.random() < 0.7 else slope[:, None, None])
-    picture = (picture - 0.5) * np.float32(rng.uniform(0.7, 1.15)) + 0.5
-    picture += np.float32(rng.normal(0, 0.05))
-    if rng.random() < 0.3:
-        small = rng.integers(28, 80)
-        blurred = cv2.resize(picture, (int(small), int(small)), interpolation=cv2.INTER_AREA)
-        blurred = cv2.resize(blurred, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-        picture = np.asarray(blurred, np.float32)
-    if rng.random() < 0.3:
-        picture = picture + rng.normal(0, rng.uniform(0.005, 0.05), picture.shape)
+        right = x + width * rng.uniform(1, 1.4)
+    rows, columns = image.shape[:2]
     if rng.random() < 0.5:
-        picture = picture[:, ::-1]
-    eight_bit = np.clip(picture * 255, 0, 255).astype(np.uint8)
-    if rng.random() < 0.3:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 95))]
-        decoded = cv2.imdecode(cv2.imencode(".jpg", eight_bit, quality)[1], cv2.IMREAD_COLOR)
-        eight_bit = np.asarray(decoded, np.uint8)
-    return eight_bit
+        edges = (max(-top, 0), max(bottom - rows, 0), max(-left, 0), max(right - columns, 0))
+        above, below, before, after = (int(np.ceil(edge)) for edge in edges)
+        padded = cv2.copyMakeBorder(image, above, below, before, after, cv2.BORDER_REPLICATE)
+        image = np.asarray(padded, np.uint8)
+        left, right, x = left + before, right + before, x + before
+        top, bottom, y = top + above, bottom + above, y + above
+        rows, columns = image.shape[:2]
+    first = (max(int(left), 0), max(int(top), 0))
+    last = (min(int(right), columns), min(int(bottom), rows))
+    gray = cv2.cvtColor(image[first[1] : last[1], first[0] : last[0]], cv2.COLOR_BGR2GRAY)
+    scale = min(FACE_SIDE / height, 1.0)
+    size = (max(round(gray.shape[1] * scale), 8), max(round(gray.shape[0] * scale), 8))
+    small = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+    stretch = (size[0] / gray.shape[1], size[1] / gray.shape[0])
+    inside = (
+        (x - first[0]) * stretch[0],
+        (y - first[1]) * stretch[1],
+        width * stretch[0],
+        height * stretch[1],
+    )
+    return small, inside, EXPANSION
 
 
-def compose(
-    sources: Iterable[tuple[Iterator[LabelledFace], int]], out: Path, rng: np.random.Generator
-) -> int:
-    """Write crops of all faces, and for each without headphones as many with some drawn on.
+_Work = tuple[LabelledFace, int, np.random.SeedSequence]
+_Made = tuple[str, UInt8Array, CropRecord]
+
+
+def _versions(work: _Work) -> list[_Made]:
+    """All stored pictures of one face; runs in a process of its own."""
+    face, variants, seed = work
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(variants):
+        for label in LABELS if face.label == "off" else (face.label,):
+            image, box, expansion = frame_face(dress(face, label, rng), face.box, rng)
+            record = CropRecord("composed", face.group, "", 0.0, box, expansion)
+            made.append((label, image, record))
+    return made
+
+
+def compose(sources: Sequence[tuple[Iterator[LabelledFace], int]], out: Path, seed: int) -> int:
+    """Write pictures of all faces.
 
     Args:
-        sources: faces, and how many crops to make of each.
+        sources: faces, and how many pictures of each label to make of each.
         out: the folder with on/ and off/.
-        rng: the same state gives the same files.
+        seed: the same one gives the same pictures.
 
     Returns:
-        How many crops were written.
+        How many pictures were written.
 
     Raises:
         UserError: a picture cannot be read or written.
     """
-    cut = Preprocessing()
+    faces = chain.from_iterable(((face, count) for face in some) for some, count in sources)
+    seeds = np.random.SeedSequence(seed)
+    work = ((face, count, seeds.spawn(1)[0]) for face, count in faces)
     written = 0
-    for faces, variants in sources:
-        for face in (face for face in faces for _ in range(variants)):
-            versions = [(face.label, face.image)]
-            if face.label == "off":
-                style = HeadphoneStyle.random(rng)
-                versions.append(("on", draw_headphones(face.image, face.boxes[0], style)))
-            for label, image in versions:
-                box = face.boxes[int(rng.integers(len(face.boxes)))]
-                crop = vary_look(vary_framing(image, box, cut, rng), rng)
-                name = out / label / f"{face.group}__{written:06d}.png"
-                if not cv2.imwrite(str(name), cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)):
-                    raise UserError(f"cannot write {name}")
+    with (
+        CropWriter(out / "on") as on,
+        CropWriter(out / "off") as off,
+        ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool,
+    ):
+        writers = {"on": on, "off": off}
+        for made in _in_order(pool, work):
+            for label, image, record in made:
+                writers[label].add(image, record)
                 written += 1
     return written
+
+
+def _in_order(pool: ProcessPoolExecutor, work: Iterable[_Work]) -> Iterator[list[_Made]]:
+    """What the pool makes of the work, a bounded part of it at a time in memory."""
+    pending: deque[Future[list[_Made]]] = deque()
+    for item in work:
+        pending.append(pool.submit(_versions, item))
+        if len(pending) > IN_FLIGHT:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m facectrl_fast.dataset.compose",
-        description="Compose a headphone dataset (OUT/on, OUT/off) from pictures and videos.",
+        description="Compose a headphone dataset (OUT/on, OUT/off) from pictures.",
     )
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument(
@@ -277,21 +392,14 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR",
-        help="labelled crops, in DIR/on and DIR/off",
+        help="labelled crops, in DIR/on, DIR/off and DIR/earbud_or_neck",
     )
     parser.add_argument(
-        "--video",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("FILE", "LABEL"),
-        help="a video, or a folder of numbered pictures, of one label (on or off)",
+        "--detector-model", type=Path, help="YuNet's .onnx; without it no pose is known"
     )
-    parser.add_argument("--detector-model", type=Path, help="YuNet's .onnx; without it Haar")
-    parser.add_argument("--face-variants", type=int, default=5, metavar="N")
-    parser.add_argument("--portrait-variants", type=int, default=8, metavar="N")
-    parser.add_argument("--crop-variants", type=int, default=16, metavar="N")
-    parser.add_argument("--video-variants", type=int, default=8, metavar="N")
+    parser.add_argument("--face-variants", type=int, default=3, metavar="N")
+    parser.add_argument("--portrait-variants", type=int, default=6, metavar="N")
+    parser.add_argument("--crop-variants", type=int, default=12, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -300,32 +408,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        for label in LABELS:
-            (options.out / label).mkdir(parents=True, exist_ok=True)
-        total = compose(_sources(options), options.out, np.random.default_rng(options.seed))
+        total = compose(list(_sources(options)), options.out, options.seed)
     except UserError as error:
         print(f"compose: {error}", file=sys.stderr)
         return error.status
-    except OSError as error:
-        print(f"compose: cannot write to {options.out}: {error.strerror}", file=sys.stderr)
-        return 1
-    print(f"{total} crops in {options.out}")
+    print(f"{total} pictures in {options.out}")
     return 0
 
 
 def _sources(options: argparse.Namespace) -> Iterator[tuple[Iterator[LabelledFace], int]]:
     detector = open_detector("auto", options.detector_model)
-    framing = Framing()
     for boxes, images in options.faces:
-        yield from_faces(boxes, images, framing), options.face_variants
+        yield from_faces(boxes, images, detector), options.face_variants
     for folder in options.portraits:
-        yield from_portraits(folder, detector, framing), options.portrait_variants
+        yield from_portraits(folder, detector), options.portrait_variants
     for folder in options.crops:
-        yield from_crops(folder, detector, framing), options.crop_variants
-    for file, label in options.video:
-        if label not in LABELS:
-            raise UserError(f"--video {file}: the label must be on or off, not '{label}'")
-        yield from_video(Path(file), label, detector, framing), options.video_variants
+        yield from_crops(folder, detector), options.crop_variants
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""What light, lenses, sensors and codecs do to crops, at random, so that training sees it all.
+
+Functions take a float32 (h, w) crop of gray values in [0, 1] and a random generator, and return
+such a crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from facectrl_fast.types import Float32Array
+
+Augmentation = Callable[[Float32Array, np.random.Generator], Float32Array]
+
+
+def seed_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32Array:
+    """One of the seed's four: mirrored, less contrast, other brightness, JPEG."""
+    kind = rng.integers(4)
+    if kind == 0:
+        return crop[:, ::-1]
+    if kind == 1:
+        return _clipped((crop - crop.mean()) * rng.uniform(0.1, 0.6) + crop.mean())
+    if kind == 2:
+        return _clipped(crop + rng.uniform(-0.2, 0.2))
+    return _jpeg(crop, int(rng.integers(20, 101)))
+
+
+def strong_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32Array:
+    """For networks that can take it: light from a side, dark rooms, haze, blur, noise, gaps."""
+    chance = rng.random(9)
+    if chance[0] < 0.5:
+        crop = crop[:, ::-1]
+    crop = crop ** np.float32(np.exp(rng.normal(0, 0.3)))
+    if chance[1] < 0.35:
+        crop = crop * _slope(crop.shape, rng)
+    low, high = np.sort(rng.uniform(0, 1, 2)) if chance[2] < 0.15 else (0.0, 1.0)
+    if high - low > 0.15:  # haze, backlight, a dark room
+        crop = low + crop * (high - low)
+    crop = (crop - 0.5) * rng.uniform(0.7, 1.3) + 0.5 + rng.normal(0, 0.06)
+    if chance[3] < 0.3:
+        crop = _coarser(crop, rng)
+    if chance[4] < 0.35:
+        crop = crop + rng.normal(0, rng.uniform(0.005, 0.06), crop.shape)
+    if chance[5] < 0.25:
+        crop = _with_gap(crop, rng)
+    crop = _clipped(crop)
+    if chance[6] < 0.3:
+        crop = _jpeg(crop, int(rng.integers(20, 101)))
+    return crop
+
+
+def _clipped(crop: np.ndarray) -> Float32Array:
+    return np.clip(crop, 0, 1).astype(np.float32)
+
+
+def _slope(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
+    angle = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    return np.asarray(
+        1 + rng.uniform(0, 0.6) * (np.cos(angle) * x + np.sin(angle) * y), np.float32
+    )
+
+
+def _coarser(crop: np.ndarray, rng: np.random.Generator) -> Float32Array:
+    height, width = crop.shape
+    share = rng.uniform(0.3, 0.9)
+    size = (round(width * share), round(height * share))
+    small = cv2.resize(np.float32(crop), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height)), np.float32)
+
+
+def _with_gap(crop: np.ndarray, rng: np.random.Generator) -> Float32Array:
+    height, width = crop.shape
+    rows, columns = rng.integers(6, height // 3), rng.integers(6, width // 3)
+    top, left = rng.integers(0, height - rows), rng.integers(0, width - columns)
+    crop = np.array(crop, np.float32)
+    crop[top : top + rows, left : left + columns] = rng.random()
+    return crop
+
+
+def _jpeg(crop: Float32Array, quality: int) -> Float32Array:
+    coded = cv2.imencode(".jpg", np.rint(crop * 255), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    decoded = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None
+    return np.asarray(decoded, np.float32) / 255
