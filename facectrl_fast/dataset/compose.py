@@ -47,7 +47,7 @@ CROP_SCALE = 1.9
 """Labelled crops show a face in the middle, their sides are this many times the face's."""
 IN_FLIGHT = 64
 """Faces that wait or are worked on at a time."""
-FACE_ASPECT = 0.74
+FACE_ASPECT = 0.85
 """Width of a face box, as a share of its height, where nothing tells it."""
 
 
@@ -238,11 +238,11 @@ def _put_on(
 ) -> UInt8Array:
     layer, cover = paint(meshes, pose, light, image.shape[:2])
     if rng.random() < 0.7:  # as soft as a lens that is not quite in focus
-        blur = rng.uniform(0.3, 1.0) * max(pose.scale / 5, 0.6)
+        blur = rng.uniform(0.3, 1.0) * max(pose.scale[1] / 5, 0.6)
         layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), blur), np.float32)
         cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), blur), np.float32)[..., None]
     if rng.random() < 0.2:
-        kept = _strands(image.shape[:2], pose.scale, rng)
+        kept = _strands(image.shape[:2], float(pose.scale[1]), rng)
         layer, cover = layer * kept, cover * kept
     return blend(image, layer, cover, shadow=rng.uniform(0, 0.5))
 

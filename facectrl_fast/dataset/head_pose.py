@@ -15,18 +15,20 @@ import scipy.optimize
 from facectrl_fast.types import Box, Float32Array
 
 LANDMARKS = np.array(
-    [[-3.15, -2.2, 6.9], [3.15, -2.2, 6.9], [0, 1.9, 10.3], [-2.5, 4.3, 7.7], [2.5, 4.3, 7.7]],
+    [[-3.15, -3.0, 6.4], [3.15, -3.0, 6.4], [0, 1.1, 9.8], [-2.5, 3.5, 7.2], [2.5, 3.5, 7.2]],
     np.float32,
 )
 """Both eyes, the tip of the nose, both corners of the mouth; the order that YuNet gives them in."""
-SKULL_CENTRE = np.array([0, -3.0, 0.2], np.float32)
+SKULL_CENTRE = np.array([0, -3.6, -0.2], np.float32)
 SKULL_RADII = np.array([7.3, 11.0, 9.3], np.float32)
 """Of the ellipsoid that stands for the head."""
 ERROR = 0.6
 """Centimetres by which heads differ from the model, and detected landmarks from the face's."""
 PITCH_SPREAD = 25.0
 """Degrees."""
-FACE_HEIGHT = 15.0
+ASPECT_SPREAD = 0.15
+"""Of the logarithm of a face's width by its height."""
+FACE_HEIGHT = 18.3
 """From the forehead to the chin, as detectors frame it."""
 
 
@@ -36,8 +38,8 @@ class HeadPose:
 
     rotation: Float32Array
     """(3, 3): rows are the picture's right, its down, and the way to the camera."""
-    scale: float
-    """Pixels a centimetre."""
+    scale: Float32Array
+    """(2,): pixels a centimetre, across and down; faces are wide or narrow, and so are pictures."""
     origin: Float32Array
     """(2,): the middle between the ears, in pixels."""
 
@@ -62,30 +64,33 @@ class HeadPose:
 
         def misfit(guess: np.ndarray) -> np.ndarray:
             rotation, _ = cv2.Rodrigues(guess[:3])
-            spot = np.exp(guess[3]) * (LANDMARKS @ rotation[:2].T) + guess[4:]
+            scale = np.exp(guess[3:5])
+            off = LANDMARKS @ rotation[:2].T - (points - guess[5:]) / scale
             # Five points tell little of the pitch; people mostly look ahead.
             pitch = rotation[1, 2] / np.sin(np.radians(PITCH_SPREAD))
-            return np.append((spot - points).ravel() / (ERROR * np.exp(guess[3])), pitch)
+            aspect = (guess[3] - guess[4]) / ASPECT_SPREAD
+            return np.concatenate([off.ravel() / ERROR, [pitch, aspect]])
 
-        guess = np.concatenate([start.ravel(), [np.log(sizes.max())], middle])
-        rough = scipy.optimize.least_squares(misfit, guess, method="lm").x
-        rotation, _ = cv2.Rodrigues(rough[:3])
-        return cls(
-            rotation.astype(np.float32), float(np.exp(rough[3])), rough[4:].astype(np.float32)
-        )
+        size = np.log(sizes.max())
+        guess = np.concatenate([start.ravel(), [size, size], middle])
+        fitted = scipy.optimize.least_squares(misfit, guess, method="lm").x
+        rotation, _ = cv2.Rodrigues(fitted[:3])
+        scale = np.exp(fitted[3:5])
+        return cls(*(part.astype(np.float32) for part in (rotation, scale, fitted[5:])))
 
     @classmethod
     def facing(cls, box: Box) -> HeadPose:
         """A head that looks into the camera, from its face box alone."""
         x, y, width, height = box
-        origin = np.array([x + width / 2, y + 0.44 * height], np.float32)
-        return cls(np.eye(3, dtype=np.float32), height / FACE_HEIGHT, origin)
+        origin = np.array([x + width / 2, y + 0.45 * height], np.float32)
+        scale = np.full(2, height / FACE_HEIGHT, np.float32)
+        return cls(np.eye(3, dtype=np.float32), scale, origin)
 
     def turned(self, rotation: np.ndarray, shift: np.ndarray, stretch: float) -> HeadPose:
         """The pose seen a little otherwise: turned, shifted by centimetres, scaled."""
         return HeadPose(
             np.asarray(self.rotation @ rotation, np.float32),
-            self.scale * stretch,
+            np.asarray(self.scale * stretch, np.float32),
             np.asarray(self.origin + self.scale * shift, np.float32),
         )
 

@@ -58,7 +58,7 @@ class HeadphoneStyle:
     def random(cls, rng: np.random.Generator) -> HeadphoneStyle:
         """A pair that might be in a shop, and worn as people wear them."""
         over_ear = rng.random() < 0.7
-        cup_height = rng.uniform(7.0, 10.5) if over_ear else rng.uniform(5.2, 7.2)
+        cup_height = rng.uniform(7.0, 9.6) if over_ear else rng.uniform(5.0, 7.2)
         band, cup, cushion, plate = _random_colours(rng)
         band_width = rng.uniform(1.0, 4.4)
         return cls(
@@ -67,8 +67,8 @@ class HeadphoneStyle:
             cushion_colour=cushion,
             plate_colour=plate,
             gloss=float(rng.choice([0.05, rng.uniform(0.1, 0.7)])),
-            half_width=rng.uniform(6.6, 8.2),
-            rise=rng.uniform(11.9, 15.5),
+            half_width=rng.uniform(6.4, 7.7),
+            rise=rng.uniform(12.5, 15.8),
             band_width=band_width,
             band_end_width=band_width * rng.uniform(0.35, 1.0),
             band_thickness=rng.uniform(0.5, 2.2),
@@ -77,8 +77,8 @@ class HeadphoneStyle:
             cup_height=cup_height,
             cup_width=cup_height * rng.uniform(0.72, 1.02),
             cup_power=float(rng.choice([1.0, rng.uniform(0.5, 1.0)])),
-            cup_depth=rng.uniform(0.9, 2.8),
-            cushion_depth=rng.uniform(0.6, 2.1),
+            cup_depth=rng.uniform(0.7, 2.4),
+            cushion_depth=rng.uniform(0.3, 1.7),
             plate=float(rng.choice([0.0, rng.uniform(0.3, 0.85)])),
             toe=rng.normal(8, 7),
             ear=(rng.normal(0.3, 0.6), rng.normal(-0.6, 0.7)),

@@ -59,9 +59,7 @@ def _clipped(crop: np.ndarray) -> Float32Array:
 def _slope(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    return np.asarray(
-        1 + rng.uniform(0, 0.6) * (np.cos(angle) * x + np.sin(angle) * y), np.float32
-    )
+    return np.asarray(1 + rng.uniform(0, 0.6) * (np.cos(angle) * x + np.sin(angle) * y), np.float32)
 
 
 def _coarser(crop: np.ndarray, rng: np.random.Generator) -> Float32Array:
@@ -82,7 +80,9 @@ def _with_gap(crop: np.ndarray, rng: np.random.Generator) -> Float32Array:
 
 
 def _jpeg(crop: Float32Array, quality: int) -> Float32Array:
-    coded = cv2.imencode(".jpg", np.rint(crop * 255), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    coded = cv2.imencode(
+        ".jpg", np.rint(crop * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )[1]
     decoded = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
     assert decoded is not None
     return np.asarray(decoded, np.float32) / 255

@@ -23,10 +23,10 @@ SIDE = 64
 class Jitter:
     """How much boxes differ from detector to detector and from frame to frame, as spreads."""
 
-    shift: float = 0.03
+    shift: float = 0.04
     """Of the centre, as a share of the face's sides."""
-    scale: float = 0.06
-    aspect: float = 0.03
+    scale: float = 0.1
+    aspect: float = 0.07
     roll: float = 4.0
     """Of the head, in degrees."""
 
