@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from facectrl_fast import __version__
-from facectrl_fast.config import BACKENDS, DETECTORS, TRACKERS, CollectOptions, RunOptions
+from facectrl_fast.config import (
+    BACKENDS,
+    DETECTORS,
+    TASK_NAMES,
+    TRACKERS,
+    CollectOptions,
+    RunOptions,
+)
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.models import PACKAGED_MODEL
 
@@ -53,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         if not hasattr(options, "command"):
-            names = "run, demo, collect, train, cameras or doctor"
+            names = "run, demo, collect, calibrate, train, evaluate, cameras or doctor"
             raise UsageError(f"say what to do: {names} (see '{PROGRAM} --help')")
         status: int = options.command(options)
         return status
@@ -81,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_collect(commands)
     _add_train(commands)
+    _add_evaluate(commands)
     _add_cameras(commands)
     doctor = commands.add_parser(
         "doctor",
@@ -141,31 +149,7 @@ def _add_run(commands: _Commands[_Parser]) -> None:
         metavar="FILE",
         help="headphone model made by 'train' (default: the packaged one)",
     )
-    run.add_argument(
-        "--detector",
-        choices=DETECTORS,
-        default=defaults.detector,
-        help="face detector (auto: yunet where its model is given, else haar)",
-    )
-    run.add_argument(
-        "--detector-model",
-        type=Path,
-        metavar="FILE",
-        help="YuNet's .onnx, or a Haar cascade .xml",
-    )
-    run.add_argument(
-        "--tracker",
-        choices=TRACKERS,
-        default=defaults.tracker,
-        help="follows the face between detections (none: detect each time)",
-    )
-    run.add_argument(
-        "--rate",
-        type=_rate,
-        default=defaults.rate,
-        metavar="N",
-        help="analyses a second, 3 to 60 (default: 10)",
-    )
+    _add_vision_options(run)
     run.add_argument(
         "--dry-run", action="store_true", help="decide and log, touch no player, need no bus"
     )
@@ -173,6 +157,35 @@ def _add_run(commands: _Commands[_Parser]) -> None:
     display.add_argument("--preview", action="store_true", help="show what is seen; q quits")
     display.add_argument("--record", type=Path, metavar="FILE.mp4", help="record what is seen")
     run.set_defaults(command=_run)
+
+
+def _add_vision_options(command: _Parser) -> None:
+    defaults = RunOptions()
+    command.add_argument(
+        "--detector",
+        choices=DETECTORS,
+        default=defaults.detector,
+        help="face detector (auto: yunet where its model is given, else haar)",
+    )
+    command.add_argument(
+        "--detector-model",
+        type=Path,
+        metavar="FILE",
+        help="YuNet's .onnx, or a Haar cascade .xml",
+    )
+    command.add_argument(
+        "--tracker",
+        choices=TRACKERS,
+        default=defaults.tracker,
+        help="follows the face between detections (none: detect each time)",
+    )
+    command.add_argument(
+        "--rate",
+        type=_rate,
+        default=defaults.rate,
+        metavar="N",
+        help="analyses a second, 3 to 60 (default: 10)",
+    )
 
 
 def _add_demo(commands: _Commands[_Parser]) -> None:
@@ -242,52 +255,92 @@ def _add_cameras(commands: _Commands[_Parser]) -> None:
 
 def _add_train(commands: _Commands[_Parser]) -> None:
     train = commands.add_parser(
-        "train", help="train a model on your pictures", description="Train a model (needs PyTorch)."
+        "train",
+        help="train a model on your pictures",
+        description="Train a model on DATASET/on and DATASET/off, face crops as 'collect' makes "
+        "them (needs PyTorch). The folder RUN gets model.onnx, report.html and the checkpoints; a "
+        "run that was killed is continued by the same command.",
     )
-    tasks = train.add_subparsers(title="tasks", metavar="TASK", required=True, parser_class=_Parser)
-    task = tasks.add_parser(
-        "classifier",
-        help="headphones on or off",
-        description="Train the headphone classifier on DATASET/on and DATASET/off: crops of "
-        "faces, cut at the expansion that --expansion names. Files named GROUP__REST show one "
-        "person or recording a GROUP; no group is used both to train and to validate.",
+    train.add_argument(
+        "task",
+        choices=TASK_NAMES,
+        metavar="TASK",
+        help="classifier (two dense layers, the smallest to train), cnn (the best one), "
+        "autoencoder or vae (learn what 'on' looks like, and take all else for off)",
     )
-    task.add_argument("dataset", type=Path, metavar="DATASET", help="folder with on/ and off/")
-    task.add_argument(
-        "--out",
+    train.add_argument(
+        "dataset",
         type=Path,
-        default=Path("headphones.onnx"),
-        metavar="FILE.onnx",
-        help="the model to write (default: headphones.onnx here)",
+        metavar="DATASET",
+        help="folder with on/ and off/; files named GROUP__REST show one person or recording a "
+        "GROUP, and no group is used both to train and to validate",
     )
-    task.add_argument(
+    train.add_argument(
+        "--out", type=Path, metavar="RUN", help="the folder to write (default: runs/TASK here)"
+    )
+    train.add_argument(
         "--epochs",
         type=_positive,
-        default=40,
         metavar="N",
-        help="times that each picture is shown (default: 40)",
+        help="times that each picture is shown, at most (default: as the task needs)",
     )
-    task.add_argument(
+    train.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help="epochs without a better one after which it ends (default: as the task needs)",
+    )
+    train.add_argument(
         "--batch-size",
         type=_positive,
         metavar="N",
-        help="pictures a step (default: a twentieth of them all, 32 to 2048)",
+        help="pictures a step (default: a twentieth of them all, 16 to 256)",
     )
-    task.add_argument(
+    train.add_argument(
         "--expansion",
         type=_expansion,
         default=0.9,
         metavar="SHARE",
         help="what the crops show beyond the face box, as a share of its sides (default: 0.9)",
     )
-    task.add_argument(
+    train.add_argument(
+        "--devices",
+        type=_positive,
+        metavar="N",
+        help="GPUs to use, or processes where there is none (default: all GPUs, or one process)",
+    )
+    train.add_argument(
         "--seed",
         type=_seed,
         default=0,
         metavar="N",
         help="the same seed and pictures give the same model (default: 0)",
     )
-    task.set_defaults(command=_train_classifier)
+    train.set_defaults(command=_train)
+
+
+def _add_evaluate(commands: _Commands[_Parser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="judge a model on pictures or on a video",
+        description="Judge a model on the pictures of a dataset, or run the whole pipeline on a "
+        "video of known truth and tell how soon it reacts and what it does wrongly. Pictures or "
+        "people that the model was trained on flatter it.",
+    )
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="the .onnx file")
+    evaluate.add_argument(
+        "dataset", type=Path, nargs="?", metavar="DATASET", help="folder with on/ and off/"
+    )
+    evaluate.add_argument("--video", type=Path, metavar="FILE", help="a recording; needs --truth")
+    evaluate.add_argument(
+        "--truth",
+        type=Path,
+        metavar="JSON",
+        help='what the video shows: {"schedule": [{"t": 0, "state": "on"}, ...]}, in seconds, '
+        "states on, off and away",
+    )
+    _add_vision_options(evaluate)
+    evaluate.set_defaults(command=_evaluate)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -345,25 +398,59 @@ def _collect(options: argparse.Namespace) -> int:
     return 0
 
 
-def _train_classifier(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace) -> int:
     _start_logging()
     try:
-        from facectrl_fast.training.classifier import TrainingOptions, train_classifier
+        from facectrl_fast.training.run import TrainingOptions, train
+        from facectrl_fast.training.tasks import TASKS
     except ModuleNotFoundError as error:
         raise UserError(
-            f"training needs PyTorch ({error.name} is missing): pip install 'facectrl-fast[train]'"
+            f"training needs PyTorch and more ({error.name} is missing): "
+            "pip install 'facectrl-fast[train]'"
         ) from None
     chosen = TrainingOptions(
         epochs=options.epochs,
+        patience=options.patience,
         batch_size=options.batch_size,
         expansion=options.expansion,
+        devices=options.devices,
         seed=options.seed,
     )
-    report = train_classifier(options.dataset, options.out, chosen, print)
+    out = options.out or Path("runs") / options.task
+    bar = sys.stderr.isatty()
+    result = train(TASKS[options.task], options.dataset, out, chosen, print, progress_bar=bar)
     print(
-        f"{report.model}: validation accuracy {report.validation_accuracy:.1%} "
-        f"(epoch {report.best_epoch}); use it with: {PROGRAM} run --model {report.model}"
+        f"{result.report}: balanced accuracy {result.balanced_accuracy:.1%} (epoch "
+        f"{result.best_epoch}); use it with: {PROGRAM} run --model {result.model}"
     )
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if (options.video is None) != (options.truth is None):
+        raise UsageError("--video and --truth belong together")
+    if options.dataset is None and options.video is None:
+        raise UsageError("name a DATASET, or --video and --truth")
+    from facectrl_fast.dataset.folder import read_folder
+    from facectrl_fast.evaluation.pictures import judge_pictures
+    from facectrl_fast.evaluation.text import judgement_lines
+    from facectrl_fast.evaluation.video import Truth, judge_video
+    from facectrl_fast.vision.classify import Classifier
+
+    classifier = Classifier(options.model)
+    if options.dataset is not None:
+        judgement = judge_pictures(classifier, read_folder(options.dataset))
+        print("\n".join(judgement_lines(judgement, classifier.description.confidence)))
+    if options.video is not None:
+        chosen = RunOptions(
+            model=options.model,
+            detector=options.detector,
+            detector_model=options.detector_model,
+            tracker=options.tracker,
+            rate=options.rate,
+        )
+        judged = judge_video(options.video, Truth.read(options.truth), chosen)
+        print("\n".join(judged.lines()))
     return 0
 
 

@@ -9,6 +9,7 @@ from facectrl_fast.models import PACKAGED_MODEL
 
 DETECTORS = ("auto", "yunet", "haar", "haar-seed")
 BACKENDS = ("v4l2", "opencv")
+TASK_NAMES = ("classifier", "cnn", "autoencoder", "vae")
 TRACKERS = ("none", "csrt", "kcf", "mosse")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +35,17 @@ class LabelledPicture:
     """The face in the picture, where an index tells; else the picture is the crop."""
     expansion: float | None = None
     """What such a picture shows beyond the box, as a share of its sides."""
+    source: str = ""
+    """The camera, file or collection it came from, where that is known."""
 
 
 def read_folder(folder: Path) -> list[LabelledPicture]:
     """All pictures of a dataset, in natural order.
 
-    What ``collect`` wrote is grouped by session and stretch of time. Else a file named
-    ``GROUP__REST.png`` belongs to that group; other files count as frames of a recording, in the
-    order of their numbers, and neighbouring frames form a group.
+    What ``collect`` wrote is grouped by session and stretch of time. Else names tell: numbered
+    files (``17.png``, ``frame_17.png``) are frames of a recording, and neighbours form a group;
+    ``GROUP__REST.png`` and ``GROUP-17-REST.png`` belong to that group; other files are groups of
+    their own. A ``manifest.csv`` with the columns ``file`` and ``source`` names the sources.
 
     Raises:
         UserError: no folder, or a class is missing or has a single picture.
@@ -51,6 +55,7 @@ def read_folder(folder: Path) -> list[LabelledPicture]:
             f"dataset {folder} is not a folder; it should hold on/ and off/ with pictures"
         )
     pictures: list[LabelledPicture] = []
+    sources = _manifest_sources(folder)
     for label, name in enumerate(LABELS):
         files = sorted(
             (p for p in (folder / name).glob("*") if p.suffix.lower() in SUFFIXES), key=_natural
@@ -61,18 +66,41 @@ def read_folder(folder: Path) -> list[LabelledPicture]:
                 "both on/ and off/ need at least 2"
             )
         stretch = min(STRETCH, max(len(files) // 10, 1))
+        at = 0
         records = read_index(folder / name)
-        for number, path in enumerate(files):
+        for path in files:
             record = records.get(path.name)
             if record is not None:
                 group = f"{record.session} {record.seconds // SECONDS:.0f}"
-                pictures.append(LabelledPicture(path, label, group, record.box, record.expansion))
+                pictures.append(
+                    LabelledPicture(path, label, group, record.box, record.expansion, record.source)
+                )
                 continue
-            group, separator, _ = path.stem.partition("__")
-            if not separator:
-                group = f"{name}-stretch-{number // stretch}"
-            pictures.append(LabelledPicture(path, label, group))
+            group = name_group(path.stem)
+            if group is None:
+                group = f"{name}-stretch-{at // stretch}"
+                at += 1
+            source = sources.get(f"{name}/{path.name}", "")
+            pictures.append(LabelledPicture(path, label, group, source=source))
     return pictures
+
+
+def name_group(stem: str) -> str | None:
+    """The group that a picture's name tells of; None for a numbered frame."""
+    if re.fullmatch(r"(?i)(frame|img|image|pic|picture|snapshot)?[-_ ]?\d+", stem):
+        return None
+    return re.split(r"__|-\d+-", stem, maxsplit=1)[0]
+
+
+def _manifest_sources(folder: Path) -> dict[str, str]:
+    try:
+        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"cannot read {folder / 'manifest.csv'}: {error}") from None
+    return {row["file"]: row["source"] for row in rows if row.get("file") and row.get("source")}
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -16,7 +16,7 @@ from torch import nn
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Float32Array
-from facectrl_fast.vision.classify import Classifier
+from facectrl_fast.vision.classify import EMBEDDING, Classifier
 from facectrl_fast.vision.model_file import ModelDescription
 
 TOLERANCE = 1e-5
@@ -27,13 +27,14 @@ def export_model(
 ) -> float:
     """Write ``out`` and return how far PyTorch and ONNX Runtime lie apart on ``crops``.
 
-    Compared are the probabilities that both make of the logits.
+    Compared are the outputs: probabilities that both make of the logits, or errors; and the
+    embedding.
 
     The file is written beside ``out`` and renamed once it is known to be good, so that a failure
     leaves the old model in place.
 
     Args:
-        network: (n, 1, h, w) float32 to (n, 2) logits.
+        network: see ``networks``.
         description: goes into the file's metadata.
         out: the .onnx file.
         crops: float32 (n, 1, h, w) to compare on.
@@ -49,8 +50,8 @@ def export_model(
             network,
             (sample,),
             input_names=["crops"],
-            output_names=["logits"],
-            dynamic_shapes={"input": {0: torch.export.Dim("n")}},
+            output_names=["logits", EMBEDDING] if description.kind == "softmax" else ["error"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
             dynamo=True,
             verbose=False,
         )
@@ -77,15 +78,17 @@ def export_model(
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """The exporter warns of its own internals; the comparison that follows is the real check."""
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        exporter.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def check_writable(out: Path) -> None:
@@ -108,8 +111,13 @@ def _disagreement(network: nn.Module, classifier: Classifier, crops: Float32Arra
     differences = []
     for part in np.array_split(crops, max(len(crops) // 1024, 1)):
         with torch.no_grad():
-            ours = network(torch.from_numpy(part)).softmax(1)
-            theirs = torch.from_numpy(classifier.run(part)).softmax(1)
+            ours = network(torch.from_numpy(part))
+        theirs = torch.from_numpy(classifier.run(part))
+        if isinstance(ours, tuple):
+            logits, embedding = ours
+            apart = (embedding - torch.from_numpy(classifier.embed(part))).abs().max()
+            differences.append(float(apart / embedding.abs().max().clamp_min(1)))
+            ours, theirs = logits.softmax(1), theirs.softmax(1)
         differences.append(float((ours - theirs).abs().max()))
     # NumPy's maximum keeps a NaN, Python's may lose it.
     return float(np.max(differences))

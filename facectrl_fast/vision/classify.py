@@ -13,6 +13,8 @@ from facectrl_fast.models import PACKAGED_MODEL
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array, Verdict
 from facectrl_fast.vision.model_file import ModelDescription
 
+EMBEDDING = "embedding"
+"""Name of the output that calibration builds on."""
 _VERDICTS = {"on": Verdict.HEADPHONES_ON, "off": Verdict.HEADPHONES_OFF}
 
 
@@ -60,12 +62,15 @@ class Classifier:
         )
         height, width = self.description.input_height, self.description.input_width
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shapes = ([i.shape[1:] for i in inputs], [o.shape[1:] for o in outputs])
-        if shapes != ([[1, height, width]], [[2]]) or inputs[0].type != "tensor(float)":
+        shapes = ([i.shape[1:] for i in inputs], outputs[0].shape[1:])
+        wanted = ([[1, height, width]], [2 if self.description.kind == "softmax" else 1])
+        if shapes != wanted or inputs[0].type != "tensor(float)":
             raise UserError(
                 f"{path}: its input or output does not fit its metadata; train it again"
             )
-        self._names = ([outputs[0].name], inputs[0].name)
+        self.path = path
+        self._input_name, self._output_name = inputs[0].name, outputs[0].name
+        self.has_embedding = EMBEDDING in (output.name for output in outputs)
         self._on = self.description.labels.index("on")
         self._input: Float32Array = np.zeros((1, 1, height, width), np.float32)
 
@@ -81,14 +86,40 @@ class Classifier:
             ValueError: the box lies wholly outside the frame.
         """
         self.description.preprocessing(image, pixel_format, box, self._input)
-        (logits,) = self.run(self._input)
-        on = float(1 / (1 + np.exp(np.clip(logits[1 - self._on] - logits[self._on], -60, 60))))
+        on = float(self.on_probabilities(self._input)[0])
         if max(on, 1 - on) < self.description.confidence:
             return Classification(Verdict.UNSURE, on)
         return Classification(_VERDICTS["on" if on > 0.5 else "off"], on)
 
+    def on_probabilities(self, batch: Float32Array) -> Float32Array:
+        """How sure it is of ``on``, (n,), for crops (n, 1, height, width) of gray in [0, 1].
+
+        For reconstruction models 0.5 lies at the largest error that counts as ``on``, and a
+        sigma more or less is one step of the logistic function.
+        """
+        output = self.run(batch)
+        error = self.description.error
+        if error is not None:
+            margin = (error.limit - output[:, 0]) / error.sigma
+        else:
+            margin = output[:, self._on] - output[:, 1 - self._on]
+        return np.asarray(1 / (1 + np.exp(np.clip(-margin, -60, 60))), np.float32)
+
     def run(self, batch: Float32Array) -> Float32Array:
-        """Logits (n, 2) for crops (n, 1, height, width) of gray values in [0, 1]."""
-        # ONNX Runtime releases the GIL while it runs.
-        (logits,) = self._session.run(self._names[0], {self._names[1]: batch})
-        return np.asarray(logits, np.float32)
+        """The model's output for such crops: logits (n, 2), or errors (n, 1)."""
+        return self._run(self._output_name, batch)
+
+    def embed(self, batch: Float32Array) -> Float32Array:
+        """What the logits are made of, (n, d), for such crops.
+
+        Raises:
+            UserError: the model gives no embedding.
+        """
+        if not self.has_embedding:
+            raise UserError(f"{self.path} gives no embedding to build on; use the packaged model")
+        return self._run(EMBEDDING, batch)
+
+    def _run(self, name: str, batch: Float32Array) -> Float32Array:
+        # ONNX Runtime releases the GIL while it runs; outputs not asked for are not computed.
+        (output,) = self._session.run([name], {self._input_name: batch})
+        return np.asarray(output, np.float32)

@@ -4,20 +4,26 @@ Metadata keys, all strings:
 
 =================  ================================================================
 task               ``headphones``
-kind               ``softmax``: the output is one logit a label
+kind               ``softmax``: the output ``logits`` holds one a label;
+                   ``reconstruction``: the output ``error`` (n, 1) is small for what is ``on``
+network            what was trained: ``classifier``, ``cnn``, ``autoencoder``, ``vae``
 labels             JSON list, in the order of the logits
 input              JSON: ``height``, ``width``
 preprocessing      JSON: ``expansion``, ``expansion_unit``, ``resampling``
-thresholds         JSON: ``confidence``, below which the verdict is UNSURE
+thresholds         JSON: ``confidence``, below which the verdict is UNSURE; for reconstruction
+                   ``mean``, ``sigma`` and ``sigmas``: ``on`` up to mean + sigmas * sigma
 data               JSON: counts of the training and validation pictures
 validation         JSON: figures on the validation pictures
 version            of the program that made it
 =================  ================================================================
+
+A softmax model may have a second output, ``embedding`` (n, d): what its logits are made of.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +33,23 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.vision.preprocess import Preprocessing
 
 TASK = "headphones"
-KINDS = ("softmax",)
+KINDS = ("softmax", "reconstruction")
+
+
+@dataclass(frozen=True)
+class ErrorThreshold:
+    """Which reconstruction errors still count as ``on``."""
+
+    mean: float
+    """Of the errors of validation pictures that are ``on``."""
+    sigma: float
+    """Their standard deviation."""
+    sigmas: float = 3.0
+
+    @property
+    def limit(self) -> float:
+        """The largest error that counts as ``on``."""
+        return self.mean + self.sigmas * self.sigma
 
 
 @dataclass(frozen=True)
@@ -36,25 +58,32 @@ class ModelDescription:
 
     labels: tuple[str, ...] = ("on", "off")
     kind: str = "softmax"
+    network: str = ""
     input_height: int = 64
     input_width: int = 64
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     confidence: float = 0.6
     """The least probability of the likelier label; below it the verdict is UNSURE. Low, since
     all verdicts of a second have to agree before anything happens."""
+    error: ErrorThreshold | None = None
+    """Of reconstruction models."""
     data: Mapping[str, int] = field(default_factory=dict)
     validation: Mapping[str, float] = field(default_factory=dict)
     version: str = ""
 
     def to_metadata(self) -> dict[str, str]:
         """The metadata entries to store in the .onnx file."""
+        thresholds = {"confidence": self.confidence}
+        if self.error is not None:
+            thresholds |= asdict(self.error)
         return {
             "task": TASK,
             "kind": self.kind,
+            "network": self.network,
             "labels": json.dumps(self.labels),
             "input": json.dumps({"height": self.input_height, "width": self.input_width}),
             "preprocessing": json.dumps(asdict(self.preprocessing)),
-            "thresholds": json.dumps({"confidence": self.confidence}),
+            "thresholds": json.dumps(thresholds),
             "data": json.dumps(dict(self.data)),
             "validation": json.dumps(dict(self.validation)),
             "version": self.version,
@@ -80,13 +109,17 @@ class ModelDescription:
         if task != TASK:
             raise UserError(f"{path} is a model for the task '{task}', not for '{TASK}'")
         try:
+            thresholds = json.loads(metadata["thresholds"])
+            kind = _one_of(metadata["kind"], KINDS)
             return cls(
                 labels=_labels(json.loads(metadata["labels"])),
-                kind=_one_of(metadata["kind"], KINDS),
+                kind=kind,
+                network=metadata.get("network", ""),
                 input_height=_side(json.loads(metadata["input"])["height"]),
                 input_width=_side(json.loads(metadata["input"])["width"]),
                 preprocessing=_preprocessing(json.loads(metadata["preprocessing"])),
-                confidence=_probability(json.loads(metadata["thresholds"])["confidence"]),
+                confidence=_probability(thresholds["confidence"]),
+                error=_error(thresholds) if kind == "reconstruction" else None,
                 data={k: int(v) for k, v in json.loads(metadata.get("data", "{}")).items()},
                 validation={
                     k: float(v) for k, v in json.loads(metadata.get("validation", "{}")).items()
@@ -119,6 +152,13 @@ def _probability(value: Any) -> float:
     if not isinstance(value, float | int) or not 0 <= value <= 1:
         raise ValueError("confidence must be 0 to 1")
     return float(value)
+
+
+def _error(value: Any) -> ErrorThreshold:
+    error = ErrorThreshold(*(float(value[key]) for key in ("mean", "sigma", "sigmas")))
+    if not (error.sigma > 0 and math.isfinite(error.limit)):
+        raise ValueError("sigma must be positive")
+    return error
 
 
 def _preprocessing(value: Any) -> Preprocessing:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-from torch.utils.data import Dataset
 
+from facectrl_fast.dataset.augment import Augmentation
 from facectrl_fast.dataset.folder import LabelledPicture
 from facectrl_fast.errors import UserError
-from facectrl_fast.training.augment import Augmentation
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -21,14 +20,16 @@ SIDE = 64
 
 @dataclass(frozen=True)
 class Jitter:
-    """How much boxes differ from detector to detector and from frame to frame, as spreads."""
+    """How much boxes differ from detector to detector and from frame to frame."""
 
     shift: float = 0.04
-    """Of the centre, as a share of the face's sides."""
-    scale: float = 0.1
-    aspect: float = 0.07
+    """Spread of the centre, as a share of the face's sides."""
+    height: tuple[float, float] = (0.88, 1.25)
+    """Smallest and largest, as a share of the given box's."""
+    aspect: tuple[float, float] = (0.9, 1.3)
+    """Smallest and largest width by height, as a share of the given box's."""
     roll: float = 4.0
-    """Of the head, in degrees."""
+    """Spread of the head's, in degrees."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,11 @@ class _Picture:
     """Width and height of the face, in pixels."""
 
 
-class Crops(Dataset[tuple[torch.Tensor, int]]):
-    """Crops (1, 64, 64) float32 and labels; the same epoch gives the same crops again."""
+class Crops:
+    """Crops (1, h, w) float32 and labels, by (epoch, index); each epoch varies them anew.
+
+    It is what PyTorch calls a map-style dataset, without PyTorch.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Crops(Dataset[tuple[torch.Tensor, int]]):
         jitter: Jitter | None = None,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        size: tuple[int, int] = (SIDE, SIDE),
     ) -> None:
         """Read all pictures.
 
@@ -60,47 +65,49 @@ class Crops(Dataset[tuple[torch.Tensor, int]]):
             jitter: how boxes vary; None for exact ones.
             augmentation: what is done to each crop.
             seed: of both.
+            size: height and width of the crops.
 
         Raises:
             UserError: a picture cannot be decoded, or shows too little around the face.
         """
         self.labels = np.array([picture.label for picture in pictures], np.int64)
-        self.epoch = 0
         self._pictures = [_read(picture, cut) for picture in pictures]
         self._jitter = jitter
         self._augmentation = augmentation
         self._seed = seed
+        self._size = size
 
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return torch.from_numpy(self.crop(index)), int(self.labels[index])
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Float32Array, int]:
+        return self.crop(*key), int(self.labels[key[1]])
 
-    def crop(self, index: int) -> Float32Array:
-        """The crop (1, 64, 64) of one picture in this epoch."""
+    def crop(self, epoch: int, index: int) -> Float32Array:
+        """The crop (1, h, w) of one picture; the same epoch gives the same crop again."""
         picture = self._pictures[index]
+        rng = np.random.default_rng((self._seed, epoch, index))
         image, box = picture.image, picture.box
-        out = np.empty((1, SIDE, SIDE), np.float32)
-        if self._jitter is None and self._augmentation is None:
-            picture.cut(image, picture.pixel_format, box, out)
-            return out
-        rng = np.random.default_rng((self._seed, self.epoch, index))
         if self._jitter is not None:
             image, box = _jittered(picture, self._jitter, rng)
+        out = np.empty((1, *self._size), np.float32)
         picture.cut(image, picture.pixel_format, box, out)
         if self._augmentation is not None:
             out[0] = self._augmentation(out[0], rng)
         return out
 
+    def plain_crop(self, index: int) -> Float32Array:
+        """The crop (1, h, w) of one picture, as ``run`` cuts it."""
+        picture = self._pictures[index]
+        out = np.empty((1, *self._size), np.float32)
+        picture.cut(picture.image, picture.pixel_format, picture.box, out)
+        return out
+
 
 def _read(picture: LabelledPicture, cut: Preprocessing) -> _Picture:
-    decoded = cv2.imread(str(picture.path), cv2.IMREAD_ANYCOLOR)
-    if decoded is None:
-        raise UserError(f"{picture.path} is not a readable picture; remove or replace it")
-    image: UInt8Array = np.asarray(decoded, np.uint8)
+    image = read_image(picture.path)
     pixel_format = PixelFormat.GRAY8 if image.ndim == 2 else PixelFormat.BGR24
-    beyond = cut.expansion[0]
+    beyond = cut.expansion[0] if cut.expansion_unit == "relative" else 0.0
     if picture.box is None:
         height, width = image.shape[:2]
         face = (width / (1 + beyond), height / (1 + beyond))
@@ -109,9 +116,27 @@ def _read(picture: LabelledPicture, cut: Preprocessing) -> _Picture:
     if picture.expansion is not None and picture.expansion < beyond:
         raise UserError(
             f"{picture.path} shows {picture.expansion:g} of the face's sides around it, "
-            f"--expansion {beyond:g} needs more; collect again, or train with less"
+            f"an expansion of {beyond:g} needs more; collect again, or use less"
         )
     return _Picture(image, pixel_format, picture.box, cut, picture.box[2:])
+
+
+def read_image(path: Path) -> UInt8Array:
+    """A picture as uint8, (h, w) gray or (h, w, 3) BGR.
+
+    Raises:
+        UserError: it cannot be read or decoded.
+    """
+    try:
+        coded = np.fromfile(path, np.uint8)
+        decoded = cv2.imdecode(coded, cv2.IMREAD_ANYCOLOR) if coded.size else None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except cv2.error:  # larger than OpenCV takes
+        decoded = None
+    if decoded is None:
+        raise UserError(f"{path} is not a readable picture; remove or replace it")
+    return np.asarray(decoded, np.uint8)
 
 
 def _jittered(
@@ -126,7 +151,7 @@ def _jittered(
         image = np.asarray(
             cv2.warpAffine(image, turn, size, borderMode=cv2.BORDER_REPLICATE), np.uint8
         )
-    scale, aspect = np.exp(rng.normal(0, (jitter.scale, jitter.aspect)))
+    scale, aspect = rng.uniform(*jitter.height), rng.uniform(*jitter.aspect)
     shift = rng.normal(0, jitter.shift, 2) * picture.face
     sides = (width * scale * aspect, height * scale)
     left, top = centre[0] + shift[0] - sides[0] / 2, centre[1] + shift[1] - sides[1] / 2

@@ -1,0 +1,123 @@
+"""The pictures of a training run: an honest split, and loaders that a resumed run repeats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence, Sized
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from facectrl_fast.dataset.augment import Augmentation
+from facectrl_fast.dataset.crops import Crops, Jitter
+from facectrl_fast.dataset.folder import LABELS, read_folder, split_by_group
+from facectrl_fast.types import Float32Array
+from facectrl_fast.vision.preprocess import Preprocessing
+
+FEW = 4096
+"""Up to so many pictures, loading them takes no processes of its own."""
+
+
+class Shuffled(Sampler[tuple[int, int]]):
+    """(epoch, index) of all pictures, in an order that seed and epoch alone decide.
+
+    So a run that was killed and resumed sees what it would have seen.
+    """
+
+    def __init__(self, pictures: Sized, seed: int, epoch: Callable[[], int]) -> None:
+        self._pictures = pictures
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch = self._epoch()
+        order = np.random.default_rng((self._seed, epoch)).permutation(len(self._pictures))
+        return iter([(epoch, int(index)) for index in order])
+
+
+class HeadphoneData(lightning.LightningDataModule):
+    """A dataset folder, split by group into training and validation."""
+
+    def __init__(
+        self,
+        dataset: Path,
+        cut: Preprocessing,
+        validation_share: float,
+        batch_size: int | None,
+        augmentation: Augmentation,
+        only: str | None,
+        seed: int,
+    ) -> None:
+        """Read all pictures.
+
+        Args:
+            dataset: folder with on/ and off/.
+            cut: how ``run`` will cut and resize.
+            validation_share: of the pictures of each label, about.
+            batch_size: pictures a step; None for a twentieth of them all, 16 to 256.
+            augmentation: for training crops.
+            only: the label to train on, where it is one.
+            seed: of split, order, jitter and augmentation.
+
+        Raises:
+            UserError: the dataset cannot be used.
+        """
+        super().__init__()
+        pictures = read_folder(dataset)
+        training, self.validation_pictures = split_by_group(pictures, validation_share, seed)
+        if only is not None:
+            training = [p for p in training if p.label == LABELS.index(only)]
+        self.training = Crops(training, cut, Jitter(), augmentation, seed)
+        self.validation = Crops(self.validation_pictures, cut)
+        self._seed = seed
+        self.batch_size = batch_size or min(max(len(training) // 20, 16), 256)
+
+    def counts(self) -> dict[str, int]:
+        """How many pictures of each label are on each side."""
+        sides = (("training", self.training), ("validation", self.validation))
+        return {
+            f"{side}_{name}": int((crops.labels == label).sum())
+            for side, crops in sides
+            for label, name in enumerate(LABELS)
+        }
+
+    def typical_crops(self, most: int = 4096) -> torch.Tensor:
+        """Training crops (n, 1, 64, 64) as they are, evenly chosen."""
+        count = len(self.training)
+        chosen = np.linspace(0, count - 1, min(most, count)).astype(int)
+        return torch.from_numpy(np.stack([self.training.plain_crop(int(i)) for i in chosen]))
+
+    def train_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
+        """Shuffled batches; a last one that is smaller is left out where there are others."""
+        order = Shuffled(self.training, self._seed, self._epoch)
+        return self._loader(self.training, order, drop_last=len(self.training) >= self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
+        """All validation crops, in order."""
+        order = [(0, index) for index in range(len(self.validation))]
+        return self._loader(self.validation, order, drop_last=False)
+
+    def _epoch(self) -> int:
+        return self.trainer.current_epoch if self.trainer is not None else 0
+
+    def _loader(
+        self,
+        crops: Crops,
+        order: Sampler[tuple[int, int]] | Sequence[tuple[int, int]],
+        drop_last: bool,
+    ) -> DataLoader[tuple[Float32Array, int]]:
+        workers = 0 if len(crops) <= FEW else min((os.cpu_count() or 1) - 1, 8)
+        return DataLoader(
+            crops,  # type: ignore[arg-type]  # torch's types know its own class,
+            self.batch_size,
+            sampler=order,  # type: ignore[arg-type]  # and plain indices only
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            drop_last=drop_last,
+        )

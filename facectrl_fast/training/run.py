@@ -1,0 +1,301 @@
+"""A training run: from a dataset to a folder with the model, its report and its checkpoints.
+
+A run that was killed goes on where it was when the same command is given again: order, jitter and
+augmentation depend on seed and epoch alone, and every epoch ends with a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from facectrl_fast import __version__
+from facectrl_fast.dataset.folder import LABELS
+from facectrl_fast.errors import UserError
+from facectrl_fast.training.data import HeadphoneData
+from facectrl_fast.training.export import check_writable, export_model
+from facectrl_fast.training.report import write_report
+from facectrl_fast.training.tasks import (
+    SELECTED_BY,
+    TASKS,
+    ReconstructionModule,
+    Task,
+    TrainingModule,
+)
+from facectrl_fast.vision.classify import Classifier
+from facectrl_fast.vision.model_file import ModelDescription
+from facectrl_fast.vision.preprocess import Preprocessing
+
+MODEL = "model.onnx"
+REPORT = "report.html"
+_OPTIONS = "run.json"
+_CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What can be chosen about a training run."""
+
+    epochs: int | None = None
+    """At most; None for what suits the task."""
+    batch_size: int | None = None
+    validation_share: float = 0.15
+    expansion: float = 0.9
+    """What crops show beyond the face box, as a share of its sides."""
+    patience: int | None = None
+    """Epochs without a better one that end it; None for what suits the task."""
+    devices: int | None = None
+    """GPUs, or processes where there are none; None for all GPUs, or one process."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training run ended."""
+
+    model: Path
+    report: Path
+    best_epoch: int
+    balanced_accuracy: float
+    """On the validation pictures."""
+    disagreement: float
+    """Between PyTorch's and ONNX Runtime's probabilities on the validation pictures."""
+
+
+def train(
+    task: Task,
+    dataset: Path,
+    out: Path,
+    options: TrainingOptions,
+    say: Callable[[str], None],
+    progress_bar: bool = False,
+) -> TrainingResult:
+    """Train on a dataset and write model and report into the folder ``out``.
+
+    Args:
+        task: one of TASKS.
+        dataset: folder with on/ and off/.
+        out: the run's folder; one that a killed run with the same options left is continued.
+        options: the same ones give the same model.
+        say: receives a line now and then.
+        progress_bar: draw one on the terminal.
+
+    Raises:
+        UserError: the dataset cannot be used, or ``out`` cannot be written or holds another run.
+    """
+    _quiet_lightning()
+    data = HeadphoneData(
+        dataset,
+        Preprocessing(expansion=(options.expansion, options.expansion)),
+        options.validation_share,
+        options.batch_size,
+        task.augmentation,
+        task.only,
+        options.seed,
+    )
+    checkpoint = _claim(out, task, dataset, options)
+    counts = data.counts()
+    say(
+        f"{len(data.training)} pictures to train on, {len(data.validation)} of other people or "
+        "moments to validate"
+    )
+    crops = data.typical_crops()
+    if float(crops.std(0).max()) < 1e-3:
+        raise UserError(f"dataset {dataset}: all pictures look the same; nothing to learn")
+    lightning.seed_everything(options.seed, verbose=False)
+    module = task.module(counts, crops)
+    if checkpoint is not None:
+        say(f"continuing the run in {out}")
+    best = ModelCheckpoint(
+        out / _CHECKPOINTS, "best", monitor=SELECTED_BY, mode="max", save_last=True
+    )
+    trainer = _trainer(task, out, options, best, say, progress_bar)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
+    if trainer.interrupted:
+        raise UserError(f"interrupted; the same command continues the run in {out}")
+    _load_best(module, best)
+    return _finish(task, module, data, out, options, counts)
+
+
+def _trainer(
+    task: Task,
+    out: Path,
+    options: TrainingOptions,
+    best: ModelCheckpoint,
+    say: Callable[[str], None],
+    progress_bar: bool,
+) -> lightning.Trainer:
+    callbacks: list[Callback] = [
+        _FreshNoise(options.seed),
+        EarlyStopping(SELECTED_BY, mode="max", patience=options.patience or task.patience),
+        LearningRateMonitor(),
+        _EpochLines(say),
+        # Last, so that a checkpoint holds what the others did at the end of the epoch.
+        best,
+    ]
+    if progress_bar:
+        callbacks.append(TQDMProgressBar())
+    return lightning.Trainer(
+        max_epochs=options.epochs or task.epochs,
+        accelerator="auto",
+        devices=options.devices or ("auto" if torch.cuda.is_available() else 1),
+        callbacks=callbacks,
+        logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        deterministic=True,
+    )
+
+
+class _FreshNoise(Callback):
+    """Seeds dropout and noise by the epoch, so that a resumed run repeats them."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        torch.manual_seed(self._seed * 1_000_003 + trainer.current_epoch)
+
+
+class _EpochLines(Callback):
+    """A line an epoch."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._best = -1.0
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        accuracy = metrics[SELECTED_BY]
+        mark = " (best)" if accuracy > self._best else ""
+        self._best = max(accuracy, self._best)
+        self._say(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: "
+            f"loss {metrics['train_loss']:.4f}, validation loss {metrics['val_loss']:.4f}, "
+            f"balanced accuracy {accuracy:.4f}{mark}"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = state_dict["best"]
+
+
+def _claim(out: Path, task: Task, dataset: Path, options: TrainingOptions) -> Path | None:
+    """Prepare the run's folder; the checkpoint to continue from, where there is one."""
+    check_writable(out / MODEL)
+    chosen = {"task": task.name, "dataset": str(dataset.resolve()), **asdict(options)}
+    notes = out / _OPTIONS
+    if notes.exists():
+        try:
+            there = json.loads(notes.read_text())
+        except (OSError, ValueError):
+            there = {}
+        if there != chosen:
+            differing = ", ".join(k for k in chosen if there.get(k) != chosen[k])
+            raise UserError(
+                f"{out} holds a run with another {differing}; name another folder with --out"
+            )
+        if (out / REPORT).exists():
+            raise UserError(f"{out} holds this run, finished; name another folder with --out")
+    elif out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no run; name another folder with --out")
+    try:
+        notes.write_text(json.dumps(chosen, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {notes}: {error.strerror}") from None
+    last = out / _CHECKPOINTS / "last.ckpt"
+    return last if last.exists() else None
+
+
+def _load_best(module: TrainingModule, best: ModelCheckpoint) -> None:
+    kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(kept["state_dict"])
+    module.cpu().eval()
+
+
+def _finish(
+    task: Task,
+    module: TrainingModule,
+    data: HeadphoneData,
+    out: Path,
+    options: TrainingOptions,
+    counts: dict[str, int],
+) -> TrainingResult:
+    """Export the best weights and write the report."""
+    crops = torch.stack(
+        [torch.from_numpy(data.validation.plain_crop(i)) for i in range(len(data.validation))]
+    )
+    labels = torch.from_numpy(data.validation.labels)
+    with torch.no_grad():
+        outputs = torch.cat([module.validation_output(part) for part in crops.split(1024)])
+    judgement = module.judge(outputs, labels)
+    error = module.threshold if isinstance(module, ReconstructionModule) else None
+    best = max(module.history, key=lambda entry: entry[SELECTED_BY])
+    description = ModelDescription(
+        labels=LABELS,
+        kind=task.kind,
+        network=task.name,
+        preprocessing=Preprocessing(expansion=(options.expansion, options.expansion)),
+        # Errors are not probabilities: past the threshold is past it.
+        confidence=0.6 if error is None else 0.5,
+        error=error,
+        data=counts,
+        validation={
+            "balanced_accuracy": round(judgement.balanced_accuracy, 4),
+            "roc_auc": round(judgement.roc_auc, 4),
+            "epoch": best["epoch"] + 1,
+        },
+        version=__version__,
+    )
+    model = out / MODEL
+    disagreement = export_model(module.network, description, model, crops.numpy())
+    # The report judges what was written, not what was meant to be.
+    report = write_report(
+        out / REPORT,
+        Classifier(model),
+        data.validation_pictures,
+        crops.numpy(),
+        module.history,
+        disagreement,
+    )
+    return TrainingResult(
+        model, report, int(best["epoch"]) + 1, judgement.balanced_accuracy, disagreement
+    )
+
+
+def _quiet_lightning() -> None:
+    """Its hints are for those who write training code."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+
+
+__all__ = ["TASKS", "TrainingOptions", "TrainingResult", "train"]

@@ -1,0 +1,267 @@
+"""What can be trained, and how one step of each goes, as Lightning modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import nn
+
+from facectrl_fast.dataset.augment import Augmentation, seed_augmentation, strong_augmentation
+from facectrl_fast.dataset.folder import LABELS
+from facectrl_fast.evaluation.metrics import ON, Judgement
+from facectrl_fast.training.networks import (
+    Autoencoder,
+    Classifier,
+    Standardized,
+    VariationalAutoencoder,
+    seed_classifier,
+    small_cnn,
+)
+from facectrl_fast.vision.model_file import ErrorThreshold
+
+SELECTED_BY = "val_balanced_accuracy"
+"""The metric whose best epoch is kept."""
+
+
+class TrainingModule(lightning.LightningModule):
+    """What all tasks share: validation as a judgement, and the curves."""
+
+    network: nn.Module
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: list[dict[str, float]] = []
+        """Of each epoch: its number, losses, metrics and learning rate."""
+        self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def judge(self, outputs: torch.Tensor, labels: torch.Tensor) -> Judgement:
+        """The judgement on what ``validation_step`` returned."""
+        raise NotImplementedError
+
+    def loss(self, crops: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """What training makes small, for one batch."""
+        raise NotImplementedError
+
+    def validation_output(self, crops: torch.Tensor) -> torch.Tensor:
+        """What ``judge`` needs of a batch."""
+        raise NotImplementedError
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        """One step."""
+        loss = self.loss(*batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
+        """Keep what is judged once all batches are through."""
+        crops, labels = batch
+        self.log("val_loss", self.loss(crops, labels), prog_bar=True, sync_dist=True)
+        self._outputs.append((self.validation_output(crops), labels))
+
+    def on_validation_epoch_end(self) -> None:
+        """Judge; where several processes validate, each holds a part."""
+        outputs, labels = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
+        self._outputs.clear()
+        if self.trainer.world_size > 1:
+            outputs, labels = (self.all_gather(part).flatten(0, 1) for part in (outputs, labels))
+        judgement = self.judge(outputs.cpu(), labels.cpu())
+        self.log(SELECTED_BY, judgement.balanced_accuracy, prog_bar=True, rank_zero_only=True)
+        self.log("val_accuracy", judgement.accuracy, rank_zero_only=True)
+
+    def on_train_epoch_end(self) -> None:
+        """Add to the curves."""
+        entry = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.history.append({"epoch": self.current_epoch, "learning_rate": rate} | entry)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the curves."""
+        checkpoint["history"] = list(self.history)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the curves."""
+        self.history = list(checkpoint["history"])
+
+
+class ClassifierModule(TrainingModule):
+    """Cross-entropy on logits."""
+
+    def __init__(
+        self, network: Classifier, label_weights: torch.Tensor, optimizer: OptimizerChoice
+    ) -> None:
+        super().__init__()
+        self.network: Classifier = network
+        self._choice = optimizer
+        self._loss = nn.CrossEntropyLoss(label_weights, label_smoothing=optimizer.label_smoothing)
+
+    def loss(self, crops: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Weighted so that both labels count as much."""
+        loss: torch.Tensor = self._loss(self.network(crops)[0], labels)
+        return loss
+
+    def validation_output(self, crops: torch.Tensor) -> torch.Tensor:
+        """Probabilities of on, (n,)."""
+        logits: torch.Tensor = self.network(crops)[0]
+        return logits.softmax(1)[:, ON]
+
+    def judge(self, outputs: torch.Tensor, labels: torch.Tensor) -> Judgement:
+        """The likelier label."""
+        return Judgement(labels.numpy(), outputs.numpy())
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """As chosen for the task."""
+        return self._choice.build(self)
+
+
+class ReconstructionModule(TrainingModule):
+    """Trained on one label; what comes back with a larger error is the other."""
+
+    def __init__(
+        self, network: Autoencoder | VariationalAutoencoder, optimizer: OptimizerChoice
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._choice = optimizer
+        self.threshold = ErrorThreshold(0.0, 1.0)
+
+    def loss(self, crops: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Of the ``on`` pictures: the others are not to be learnt."""
+        losses: torch.Tensor = self.network.losses(crops)
+        is_on = labels == ON
+        return losses[is_on].mean() if is_on.any() else losses.mean() * 0
+
+    def validation_output(self, crops: torch.Tensor) -> torch.Tensor:
+        """Errors (n,)."""
+        errors: torch.Tensor = self.network(crops)
+        return errors[:, 0]
+
+    def judge(self, outputs: torch.Tensor, labels: torch.Tensor) -> Judgement:
+        """On up to the mean error of the ``on`` pictures and three of its spreads."""
+        self.threshold = error_threshold(outputs.numpy(), labels.numpy())
+        margin = (self.threshold.limit - outputs.numpy()) / self.threshold.sigma
+        return Judgement(labels.numpy(), 1 / (1 + np.exp(-np.clip(margin, -60, 60))))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """As chosen for the task."""
+        return self._choice.build(self)
+
+
+def error_threshold(errors: np.ndarray, labels: np.ndarray) -> ErrorThreshold:
+    """Mean and spread of the errors (n,) of the pictures whose label is ``on``."""
+    of_on = errors[labels == ON].astype(np.float64)
+    return ErrorThreshold(float(of_on.mean()), max(float(of_on.std()), 1e-6))
+
+
+@dataclass(frozen=True)
+class OptimizerChoice:
+    """How the weights move."""
+
+    learning_rate: float
+    weight_decay: float = 0.0
+    one_cycle: bool = False
+    """Up and down again once in the whole run; else the seed's: 2 % less every 1000 steps."""
+    label_smoothing: float = 0.0
+
+    def build(self, module: lightning.LightningModule) -> OptimizerLRScheduler:
+        """Optimizer and schedule, stepped with each batch."""
+        optimizer = torch.optim.AdamW(
+            module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        schedule: torch.optim.lr_scheduler.LRScheduler
+        if self.one_cycle:
+            steps = int(module.trainer.estimated_stepping_batches)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, self.learning_rate, max(steps, 2), pct_start=0.15
+            )
+        else:
+            schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1000, gamma=0.98)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of model that can be trained."""
+
+    name: str
+    kind: str
+    """As in the model file: softmax or reconstruction."""
+    network: Callable[[], nn.Module]
+    optimizer: OptimizerChoice
+    augmentation: Augmentation
+    epochs: int
+    patience: int
+    """Epochs without a better one after which training ends."""
+    only: str | None = None
+    """The label trained on, where it is one."""
+
+    def module(self, counts: dict[str, int], crops: torch.Tensor) -> TrainingModule:
+        """The module to train.
+
+        Args:
+            counts: as HeadphoneData counts.
+            crops: typical training crops (n, 1, 64, 64).
+        """
+        network = self.network()
+        for layer in network.modules():
+            if isinstance(layer, Standardized):
+                layer.fit(crops)
+        if isinstance(network, Classifier):
+            shown = torch.tensor([counts[f"training_{name}"] for name in LABELS], dtype=torch.float)
+            weights = shown.sum() / (len(LABELS) * shown)
+            return ClassifierModule(network, weights, self.optimizer)
+        assert isinstance(network, Autoencoder | VariationalAutoencoder)
+        return ReconstructionModule(network, self.optimizer)
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "classifier",
+            "softmax",
+            seed_classifier,
+            OptimizerChoice(5e-3),
+            seed_augmentation,
+            epochs=40,
+            patience=40,
+        ),
+        Task(
+            "cnn",
+            "softmax",
+            small_cnn,
+            OptimizerChoice(4e-3, weight_decay=0.02, one_cycle=True, label_smoothing=0.05),
+            strong_augmentation,
+            epochs=30,
+            patience=15,
+        ),
+        Task(
+            "autoencoder",
+            "reconstruction",
+            Autoencoder,
+            OptimizerChoice(1e-3),
+            seed_augmentation,
+            epochs=100,
+            patience=30,
+            only="on",
+        ),
+        Task(
+            "vae",
+            "reconstruction",
+            VariationalAutoencoder,
+            OptimizerChoice(1e-3),
+            seed_augmentation,
+            epochs=100,
+            patience=30,
+            only="on",
+        ),
+    )
+}
