@@ -15,11 +15,12 @@ from facectrl_fast.config import (
     DETECTORS,
     TASK_NAMES,
     TRACKERS,
+    CalibrateOptions,
     CollectOptions,
     RunOptions,
 )
 from facectrl_fast.errors import UsageError, UserError
-from facectrl_fast.models import PACKAGED_MODEL
+from facectrl_fast.models import default_model
 
 PROGRAM = "facectrl-fast"
 
@@ -34,6 +35,7 @@ examples:
   facectrl-fast run --player spotify       only Spotify
   facectrl-fast run --dry-run --preview    see what it would do, touch no player
   facectrl-fast demo                       a show without camera and player
+  facectrl-fast calibrate                  teach it your headphones, in half a minute
   facectrl-fast collect on --dataset mine  pictures of you with your headphones on
   facectrl-fast cameras                    which cameras there are, and what they offer
   facectrl-fast doctor                     what is missing, and what to do about it
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_demo(commands)
     _add_collect(commands)
+    _add_calibrate(commands)
     _add_train(commands)
     _add_evaluate(commands)
     _add_cameras(commands)
@@ -101,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CAMERA",
         help="the camera to check (default: as run)",
     )
-    doctor.add_argument("--model", type=Path, default=PACKAGED_MODEL, metavar="FILE")
+    doctor.add_argument("--model", type=Path, metavar="FILE", help="as for 'run'")
     doctor.add_argument("--detector-model", type=Path, metavar="FILE")
     doctor.set_defaults(command=_doctor)
     return parser
@@ -145,9 +148,8 @@ def _add_run(commands: _Commands[_Parser]) -> None:
     run.add_argument(
         "--model",
         type=Path,
-        default=defaults.model,
         metavar="FILE",
-        help="headphone model made by 'train' (default: the packaged one)",
+        help="headphone model (default: what 'calibrate' made, else the packaged one)",
     )
     _add_vision_options(run)
     run.add_argument(
@@ -253,6 +255,45 @@ def _add_cameras(commands: _Commands[_Parser]) -> None:
     cameras.set_defaults(command=_cameras)
 
 
+def _add_calibrate(commands: _Commands[_Parser]) -> None:
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="teach it your headphones, in half a minute",
+        description="Record you with your headphones, without, and away, ten seconds each; learn "
+        "from that and from earlier sessions, tell how good the result is, and use it from now "
+        "on. Do it again in other light, or with other headphones. Nothing leaves this computer.",
+    )
+    defaults = CalibrateOptions()
+    calibrate.add_argument("--source", default=defaults.source, metavar="WHAT", help="as for 'run'")
+    calibrate.add_argument(
+        "--backend", choices=BACKENDS, default=defaults.backend, help="as for 'run'"
+    )
+    calibrate.add_argument(
+        "--seconds",
+        type=_positive,
+        default=defaults.seconds,
+        metavar="S",
+        help="to record each time (default: 10)",
+    )
+    for label, words in (("on", "with headphones"), ("off", "without"), ("away", "without you")):
+        calibrate.add_argument(
+            f"--{label}", metavar="VIDEO", help=f"a recording {words}, instead of the camera"
+        )
+    calibrate.add_argument(
+        "--dataset", type=Path, metavar="DATASET", help="what 'collect' made, instead of recording"
+    )
+    calibrate.add_argument(
+        "--detector-model", type=Path, metavar="FILE", help="as for 'run': YuNet finds more"
+    )
+    calibrate.add_argument(
+        "--no-preview", dest="preview", action="store_false", help="no window, where there is one"
+    )
+    calibrate.add_argument(
+        "--forget", action="store_true", help="use the packaged model again; sessions are kept"
+    )
+    calibrate.set_defaults(command=_calibrate)
+
+
 def _add_train(commands: _Commands[_Parser]) -> None:
     train = commands.add_parser(
         "train",
@@ -356,7 +397,7 @@ def _run(options: argparse.Namespace) -> int:
         detector=options.detector,
         detector_model=options.detector_model,
         tracker=options.tracker,
-        model=options.model,
+        model=options.model or default_model(),
         rate=options.rate,
         dry_run=options.dry_run,
         preview=options.preview,
@@ -395,6 +436,31 @@ def _collect(options: argparse.Namespace) -> int:
         why = "no face was found" if tally.faceless else "the source showed nothing"
         raise UserError(f"nothing was collected: {why}; look into the camera, in good light")
     print(f"{folder}: {tally}")
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from facectrl_fast.calibration.calibrate import calibrate, forget
+
+    if options.forget:
+        forget(print)
+        return 0
+    given = {label: getattr(options, label) for label in ("on", "off", "away")}
+    recordings = {label: video for label, video in given.items() if video is not None}
+    if recordings and not {"on", "off"} <= recordings.keys():
+        raise UsageError("with recordings, both --on and --off are needed")
+    if recordings and options.dataset is not None:
+        raise UsageError("either recordings or --dataset, not both")
+    chosen = CalibrateOptions(
+        source=options.source,
+        backend=options.backend,
+        detector_model=options.detector_model,
+        seconds=options.seconds,
+        recordings=recordings,
+        dataset=options.dataset,
+        preview=options.preview,
+    )
+    calibrate(chosen, lambda line: print(line, flush=True))
     return 0
 
 
@@ -463,7 +529,7 @@ def _cameras(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from facectrl_fast.doctor import examine
 
-    return examine(options.source, options.model, options.detector_model)
+    return examine(options.source, options.model or default_model(), options.detector_model)
 
 
 def _start_logging() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from facectrl_fast.models import PACKAGED_MODEL
@@ -47,5 +48,22 @@ class CollectOptions:
     expansion: float = 1.5
     """What a crop shows beyond the face box, as a share of its sides: more than training needs, so
     that it can move and scale its cut."""
+    preview: bool = True
+    """Show a window where there is a screen."""
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """The options of ``facectrl-fast calibrate``."""
+
+    source: str = "auto"
+    backend: str = BACKENDS[0]
+    detector_model: Path | None = None
+    seconds: float = 10.0
+    """To record with headphones, without, and away."""
+    recordings: Mapping[str, str] = field(default_factory=dict)
+    """Videos of on, off and away, instead of the camera."""
+    dataset: Path | None = None
+    """Crops that were collected before, instead of recording."""
     preview: bool = True
     """Show a window where there is a screen."""

@@ -24,7 +24,7 @@ RATE = 15
 SIZE = (640, 480)
 FACE = (183.0, 61.0, 82.0, 110.0)
 """The face in the photograph."""
-STYLE = HeadphoneStyle(band_rise=0.3, spread=0.6, cup_width=0.2, cup_height=0.38)
+STYLE = HeadphoneStyle(rise=14.5, half_width=7.4)
 PLAYER = "demo"
 
 

@@ -30,30 +30,31 @@ def seed_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32Ar
 
 def strong_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32Array:
     """For networks that can take it: light from a side, dark rooms, haze, blur, noise, gaps."""
-    chance = rng.random(9)
+    chance = rng.random(7)
     if chance[0] < 0.5:
         crop = crop[:, ::-1]
-    crop = crop ** np.float32(np.exp(rng.normal(0, 0.3)))
+    picture: np.ndarray = crop ** np.float32(np.exp(rng.normal(0, 0.3)))
     if chance[1] < 0.35:
-        crop = crop * _slope(crop.shape, rng)
-    low, high = np.sort(rng.uniform(0, 1, 2)) if chance[2] < 0.15 else (0.0, 1.0)
-    if high - low > 0.15:  # haze, backlight, a dark room
-        crop = low + crop * (high - low)
-    crop = (crop - 0.5) * rng.uniform(0.7, 1.3) + 0.5 + rng.normal(0, 0.06)
+        picture = picture * _slope(crop.shape, rng)
+    if chance[2] < 0.15:  # haze, backlight, a dark room
+        low, high = np.sort(rng.uniform(0, 1, 2))
+        if high - low > 0.15:
+            picture = low + picture * (high - low)
+    picture = (picture - 0.5) * rng.uniform(0.7, 1.3) + 0.5 + rng.normal(0, 0.06)
     if chance[3] < 0.3:
-        crop = _coarser(crop, rng)
+        picture = _coarser(picture, rng)
     if chance[4] < 0.35:
-        crop = crop + rng.normal(0, rng.uniform(0.005, 0.06), crop.shape)
+        picture = picture + rng.normal(0, rng.uniform(0.005, 0.06), crop.shape)
     if chance[5] < 0.25:
-        crop = _with_gap(crop, rng)
-    crop = _clipped(crop)
+        picture = _with_gap(picture, rng)
+    crop = _clipped(picture)
     if chance[6] < 0.3:
         crop = _jpeg(crop, int(rng.integers(20, 101)))
     return crop
 
 
 def _clipped(crop: np.ndarray) -> Float32Array:
-    return np.clip(crop, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(crop, 0, 1), np.float32)
 
 
 def _slope(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
@@ -66,7 +67,7 @@ def _coarser(crop: np.ndarray, rng: np.random.Generator) -> Float32Array:
     height, width = crop.shape
     share = rng.uniform(0.3, 0.9)
     size = (round(width * share), round(height * share))
-    small = cv2.resize(np.float32(crop), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(crop.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height)), np.float32)
 
 
@@ -74,9 +75,9 @@ def _with_gap(crop: np.ndarray, rng: np.random.Generator) -> Float32Array:
     height, width = crop.shape
     rows, columns = rng.integers(6, height // 3), rng.integers(6, width // 3)
     top, left = rng.integers(0, height - rows), rng.integers(0, width - columns)
-    crop = np.array(crop, np.float32)
-    crop[top : top + rows, left : left + columns] = rng.random()
-    return crop
+    filled = np.array(crop, np.float32)
+    filled[top : top + rows, left : left + columns] = rng.random()
+    return filled
 
 
 def _jpeg(crop: Float32Array, quality: int) -> Float32Array:
@@ -85,4 +86,4 @@ def _jpeg(crop: Float32Array, quality: int) -> Float32Array:
     )[1]
     decoded = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
     assert decoded is not None
-    return np.asarray(decoded, np.float32) / 255
+    return np.asarray(decoded, np.float32) / np.float32(255)

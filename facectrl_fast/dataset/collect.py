@@ -77,6 +77,8 @@ class Collector:
         self._seen: deque[Float32Array] = deque(maxlen=REMEMBERED)
         self._begin: float | None = None
         self.tally = Tally()
+        self.interrupted = False
+        """A signal ended ``run``."""
 
     def run(self, writer: CropWriter) -> Tally:
         """Collect until the source ends, enough is there, or the user stops it.
@@ -86,7 +88,7 @@ class Collector:
         """
         stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._writer = writer
-        with SignalWatch(self._loop, stop, lambda _: self._loop.quit()):
+        with SignalWatch(self._loop, stop, self._on_signal):
             stream = self._source.open()
             self._ring = stream.ring
             watch = self._loop.watch_fd(self._ring.fileno(), self._on_wake)
@@ -99,6 +101,10 @@ class Collector:
                 self._loop.remove(watch)
                 stream.close()
         return self.tally
+
+    def _on_signal(self, _number: int) -> None:
+        self.interrupted = True
+        self._loop.quit()
 
     def _on_wake(self) -> None:
         frame = self._ring.latest()

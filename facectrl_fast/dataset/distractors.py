@@ -59,7 +59,7 @@ def hood(rng: np.random.Generator) -> list[Mesh]:
     def cloth(middles: np.ndarray) -> np.ndarray:
         x, y, z = middles.T
         opening = (x / half_width) ** 2 + ((y - middle) / half_height) ** 2 < 1
-        return ~(opening & (z > 0)) & (z < front + 20 * (y < top))
+        return np.asarray(~(opening & (z > 0)) & (z < front + 20 * (y < top)))
 
     quads = shell(radii, centre, cloth, steps=56)
     angle = np.arctan2(quads[..., 0].mean(1), quads[..., 2].mean(1))
@@ -158,10 +158,15 @@ def hand(rng: np.random.Generator, skin: Float32Array) -> list[Mesh]:
         outwards = np.tile(np.array([0.0, 0.0, 1.0]), (8, 1))
         shade = skin * np.float32(rng.uniform(0.8, 1.05))
         meshes.append(Mesh(tube(path, thick, thick, outwards), shade, 0.05, worn=False))
-    palm = shell([3.6, 4.8, 1.6], root + [side * 0.5, 2.5, 0.0], lambda m: m[:, 2] > -99, 14)
+    palm = shell(
+        np.array([3.6, 4.8, 1.6]),
+        root + np.array([side * 0.5, 2.5, 0.0]),
+        lambda middles: np.ones(len(middles), bool),
+        steps=14,
+    )
     arm_end = root + np.array([side * rng.uniform(-2, 8), 25.0, rng.uniform(-4, 2)])
     arm = tube(
-        root + [0.0, 4.0, 0.0] + along * (arm_end - root),
+        root + np.array([0.0, 4.0, 0.0]) + along * (arm_end - root),
         np.linspace(4.5, 7, 8),
         np.linspace(4.5, 7, 8),
         np.tile(np.array([0.0, 0.0, 1.0]), (8, 1)),

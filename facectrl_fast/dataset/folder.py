@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,31 +58,45 @@ def read_folder(folder: Path) -> list[LabelledPicture]:
     pictures: list[LabelledPicture] = []
     sources = _manifest_sources(folder)
     for label, name in enumerate(LABELS):
-        files = sorted(
-            (p for p in (folder / name).glob("*") if p.suffix.lower() in SUFFIXES), key=_natural
-        )
-        if len(files) < 2:
+        found = read_label(folder / name, label, sources)
+        if len(found) < 2:
             raise UserError(
-                f"dataset {folder}: {name}/ has {len(files)} pictures (png or jpg); "
+                f"dataset {folder}: {name}/ has {len(found)} pictures (png or jpg); "
                 "both on/ and off/ need at least 2"
             )
-        stretch = min(STRETCH, max(len(files) // 10, 1))
-        at = 0
-        records = read_index(folder / name)
-        for path in files:
-            record = records.get(path.name)
-            if record is not None:
-                group = f"{record.session} {record.seconds // SECONDS:.0f}"
-                pictures.append(
-                    LabelledPicture(path, label, group, record.box, record.expansion, record.source)
-                )
-                continue
-            group = name_group(path.stem)
-            if group is None:
-                group = f"{name}-stretch-{at // stretch}"
-                at += 1
-            source = sources.get(f"{name}/{path.name}", "")
-            pictures.append(LabelledPicture(path, label, group, source=source))
+        pictures += found
+    return pictures
+
+
+def read_label(
+    folder: Path, label: int, sources: Mapping[str, str] | None = None
+) -> list[LabelledPicture]:
+    """The pictures of one folder of a dataset, see ``read_folder``; none if there is no folder.
+
+    Args:
+        folder: such as DATASET/on.
+        label: index into LABELS.
+        sources: by file, as ``on/1.png``.
+    """
+    files = sorted((p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES), key=_natural)
+    stretch = min(STRETCH, max(len(files) // 10, 1))
+    records = read_index(folder)
+    pictures = []
+    frames = 0
+    for path in files:
+        record = records.get(path.name)
+        if record is not None:
+            group = f"{record.session} {record.seconds // SECONDS:.0f}"
+            pictures.append(
+                LabelledPicture(path, label, group, record.box, record.expansion, record.source)
+            )
+            continue
+        named = name_group(path.stem)
+        if named is None:
+            named = f"{folder.name}-stretch-{frames // stretch}"
+            frames += 1
+        source = (sources or {}).get(f"{folder.name}/{path.name}", "")
+        pictures.append(LabelledPicture(path, label, named, source=source))
     return pictures
 
 

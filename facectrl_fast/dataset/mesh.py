@@ -106,8 +106,8 @@ def superellipse(half_y: float, half_z: float, power: float, count: int = 25) ->
 
 
 def shell(
-    radii: Sequence[float],
-    centre: Sequence[float],
+    radii: np.ndarray,
+    centre: np.ndarray,
     keep: Callable[[np.ndarray], np.ndarray],
     steps: int = 28,
 ) -> Float32Array:
@@ -122,8 +122,8 @@ def shell(
         ],
         axis=-1,
     )
-    quads = grid(points * np.asarray(radii) + np.asarray(centre))
-    return quads[keep(quads.mean(axis=1))]
+    quads = grid(points * radii + centre)
+    return np.asarray(quads[keep(quads.mean(axis=1))], np.float32)
 
 
 def paint(

@@ -137,8 +137,7 @@ class _ObservedPlayers(DryRunPlayers):
         self.watcher: Watcher | None = None
 
     def perform(self, action: Action) -> None:
-        assert self.watcher is not None and self.watcher.position is not None
-        self._judgement.actions.append((self.watcher.position, action.command))
+        self._judgement.actions.append((_position(self.watcher), action.command))
         super().perform(action)
 
 
@@ -150,13 +149,19 @@ class _Observer:
         self.watcher: Watcher | None = None
 
     def show(self, _frame: Frame, sighting: Sighting, _view: View) -> bool:
-        assert self.watcher is not None and self.watcher.position is not None
-        state = self._judgement.truth.state(self.watcher.position)
+        state = self._judgement.truth.state(_position(self.watcher))
         self._judgement.looks[state, sighting.verdict] += 1
         return True
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _position(watcher: Watcher | None) -> float:
+    assert watcher is not None, "nothing is judged before the watcher runs"
+    position = watcher.position
+    assert position is not None, "a file has positions"
+    return position
 
 
 def judge_video(video: Path, truth: Truth, options: RunOptions) -> VideoJudgement:

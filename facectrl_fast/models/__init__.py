@@ -1,10 +1,30 @@
 """Files that ship with the program; README.md beside them says where they come from."""
 
+import os
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 
 PACKAGED_MODEL = _HERE / "headphones.onnx"
 """The headphone classifier used by default."""
+ANCHORS = _HERE / "anchors.npz"
+"""What the packaged model makes of strangers, for calibration."""
 DEMO_PHOTO = _HERE / "astronaut.jpg"
 """A portrait in the public domain, for the demo."""
+
+
+def user_data() -> Path:
+    """Where the user's own model and calibration sessions are."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "facectrl-fast"
+
+
+def user_model() -> Path:
+    """Where ``calibrate`` writes the user's model."""
+    return user_data() / "headphones.onnx"
+
+
+def default_model() -> Path:
+    """The user's own model where there is one, else the packaged one."""
+    own = user_model()
+    return own if own.exists() else PACKAGED_MODEL

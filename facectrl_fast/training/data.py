@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence, Sized
-from pathlib import Path
 
 import lightning
 import numpy as np
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from facectrl_fast.dataset.augment import Augmentation
 from facectrl_fast.dataset.crops import Crops, Jitter
-from facectrl_fast.dataset.folder import LABELS, read_folder, split_by_group
+from facectrl_fast.dataset.folder import LABELS, LabelledPicture
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -42,13 +41,13 @@ class Shuffled(Sampler[tuple[int, int]]):
 
 
 class HeadphoneData(lightning.LightningDataModule):
-    """A dataset folder, split by group into training and validation."""
+    """The pictures to train on and those to validate on."""
 
     def __init__(
         self,
-        dataset: Path,
+        training: Sequence[LabelledPicture],
+        validation: Sequence[LabelledPicture],
         cut: Preprocessing,
-        validation_share: float,
         batch_size: int | None,
         augmentation: Augmentation,
         only: str | None,
@@ -57,24 +56,23 @@ class HeadphoneData(lightning.LightningDataModule):
         """Read all pictures.
 
         Args:
-            dataset: folder with on/ and off/.
+            training: pictures to train on.
+            validation: pictures of other people or moments, of both labels.
             cut: how ``run`` will cut and resize.
-            validation_share: of the pictures of each label, about.
             batch_size: pictures a step; None for a twentieth of them all, 16 to 256.
             augmentation: for training crops.
             only: the label to train on, where it is one.
-            seed: of split, order, jitter and augmentation.
+            seed: of order, jitter and augmentation.
 
         Raises:
-            UserError: the dataset cannot be used.
+            UserError: a picture cannot be used.
         """
         super().__init__()
-        pictures = read_folder(dataset)
-        training, self.validation_pictures = split_by_group(pictures, validation_share, seed)
+        self.validation_pictures = validation
         if only is not None:
             training = [p for p in training if p.label == LABELS.index(only)]
         self.training = Crops(training, cut, Jitter(), augmentation, seed)
-        self.validation = Crops(self.validation_pictures, cut)
+        self.validation = Crops(validation, cut)
         self._seed = seed
         self.batch_size = batch_size or min(max(len(training) // 20, 16), 256)
 
@@ -114,9 +112,9 @@ class HeadphoneData(lightning.LightningDataModule):
     ) -> DataLoader[tuple[Float32Array, int]]:
         workers = 0 if len(crops) <= FEW else min((os.cpu_count() or 1) - 1, 8)
         return DataLoader(
-            crops,  # type: ignore[arg-type]  # torch's types know its own class,
+            crops,  # type: ignore[arg-type]  # its own class is what torch knows
             self.batch_size,
-            sampler=order,  # type: ignore[arg-type]  # and plain indices only
+            sampler=order,
             num_workers=workers,
             persistent_workers=workers > 0,
             drop_last=drop_last,

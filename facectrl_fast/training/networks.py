@@ -79,26 +79,40 @@ def seed_classifier() -> Classifier:
     return Classifier(body, 64)
 
 
+class Residual(nn.Module):
+    """Adds what its body makes of the input."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(n, c, h, w) to the same shape."""
+        return torch.relu(features + self.body(features))
+
+
+def _normalised(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
 def small_cnn() -> Classifier:
-    """Ours: five convolutions, where things are kept to the end, an embedding of 32."""
+    """Ours: six convolutions; where things are in the crop counts; an embedding of 32."""
 
     def convolution(inputs: int, outputs: int, side: int, stride: int) -> nn.Sequential:
-        return nn.Sequential(
-            nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-        )
+        return nn.Sequential(_normalised(inputs, outputs, side, stride), nn.ReLU())
 
     body = nn.Sequential(
         EvenLight(),
         convolution(1, 16, 5, 2),
-        convolution(16, 24, 3, 2),
-        convolution(24, 40, 3, 2),
-        convolution(40, 40, 3, 1),
-        convolution(40, 48, 3, 2),
+        convolution(16, 32, 3, 2),
+        Residual(nn.Sequential(convolution(32, 32, 3, 1), _normalised(32, 32))),
+        convolution(32, 40, 3, 2),
+        convolution(40, 40, 3, 2),
         nn.Flatten(),
         nn.Dropout(0.2),
-        nn.Linear(48 * 16, 32),
+        nn.Linear(40 * 16, 32),
         nn.ReLU(),
     )
     return Classifier(body, 32, dropout=0.2)
@@ -142,7 +156,8 @@ class VariationalAutoencoder(nn.Module):
     def losses(self, crops: torch.Tensor) -> torch.Tensor:
         """What training makes small, (n,)."""
         hidden = self.encoder(crops)
-        mean, log_variance = self.mean(hidden), self.log_variance(hidden).clamp(-10, 10)
+        mean: torch.Tensor = self.mean(hidden)
+        log_variance: torch.Tensor = self.log_variance(hidden).clamp(-10, 10)
         code = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         divergence = (mean**2 + log_variance.exp() - 1 - log_variance).sum(1) / 2
         return _errors(self.decoder(code), crops)[:, 0] + self.CODE_WEIGHT * divergence
@@ -159,4 +174,5 @@ def _decoder(code: int) -> nn.Sequential:
 
 
 def _errors(reconstructed: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
-    return ((reconstructed - crops.flatten(1)) ** 2).mean(1, keepdim=True)
+    apart: torch.Tensor = reconstructed - crops.flatten(1)
+    return (apart * apart).mean(1, keepdim=True)

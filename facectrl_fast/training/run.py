@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,13 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from facectrl_fast import __version__
-from facectrl_fast.dataset.folder import LABELS
+from facectrl_fast.dataset.folder import LABELS, LabelledPicture, read_folder, split_by_group
 from facectrl_fast.errors import UserError
 from facectrl_fast.training.data import HeadphoneData
 from facectrl_fast.training.export import check_writable, export_model
 from facectrl_fast.training.report import write_report
 from facectrl_fast.training.tasks import (
     SELECTED_BY,
-    TASKS,
     ReconstructionModule,
     Task,
     TrainingModule,
@@ -99,29 +98,61 @@ def train(
     Raises:
         UserError: the dataset cannot be used, or ``out`` cannot be written or holds another run.
     """
-    _quiet_lightning()
-    data = HeadphoneData(
-        dataset,
+    split = split_by_group(read_folder(dataset), options.validation_share, options.seed)
+    data = prepare(task, *split, options)
+    checkpoint = _claim(out, task, dataset, options)
+    say(
+        f"{len(data.training)} pictures to train on, {len(data.validation)} of other people or "
+        "moments to validate"
+    )
+    if checkpoint is not None:
+        say(f"continuing the run in {out}")
+    module = fit(task, data, out, options, say, checkpoint, progress_bar)
+    return _finish(task, module, data, out, options)
+
+
+def prepare(
+    task: Task,
+    training: Sequence[LabelledPicture],
+    validation: Sequence[LabelledPicture],
+    options: TrainingOptions,
+) -> HeadphoneData:
+    """The pictures as a task wants them.
+
+    Raises:
+        UserError: one cannot be read, or shows too little around the face.
+    """
+    return HeadphoneData(
+        training,
+        validation,
         Preprocessing(expansion=(options.expansion, options.expansion)),
-        options.validation_share,
         options.batch_size,
         task.augmentation,
         task.only,
         options.seed,
     )
-    checkpoint = _claim(out, task, dataset, options)
-    counts = data.counts()
-    say(
-        f"{len(data.training)} pictures to train on, {len(data.validation)} of other people or "
-        "moments to validate"
-    )
+
+
+def fit(
+    task: Task,
+    data: HeadphoneData,
+    out: Path,
+    options: TrainingOptions,
+    say: Callable[[str], None],
+    checkpoint: Path | None = None,
+    progress_bar: bool = False,
+) -> TrainingModule:
+    """Train and return the module with the weights of the best epoch.
+
+    Raises:
+        UserError: there is nothing to learn, ``out`` cannot be written, or it was interrupted.
+    """
+    _quiet_lightning()
     crops = data.typical_crops()
     if float(crops.std(0).max()) < 1e-3:
-        raise UserError(f"dataset {dataset}: all pictures look the same; nothing to learn")
+        raise UserError("all pictures of the dataset look the same; nothing to learn")
     lightning.seed_everything(options.seed, verbose=False)
-    module = task.module(counts, crops)
-    if checkpoint is not None:
-        say(f"continuing the run in {out}")
+    module = task.module(data.counts(), crops)
     best = ModelCheckpoint(
         out / _CHECKPOINTS, "best", monitor=SELECTED_BY, mode="max", save_last=True
     )
@@ -133,7 +164,7 @@ def train(
     if trainer.interrupted:
         raise UserError(f"interrupted; the same command continues the run in {out}")
     _load_best(module, best)
-    return _finish(task, module, data, out, options, counts)
+    return module
 
 
 def _trainer(
@@ -246,7 +277,6 @@ def _finish(
     data: HeadphoneData,
     out: Path,
     options: TrainingOptions,
-    counts: dict[str, int],
 ) -> TrainingResult:
     """Export the best weights and write the report."""
     crops = torch.stack(
@@ -254,7 +284,7 @@ def _finish(
     )
     labels = torch.from_numpy(data.validation.labels)
     with torch.no_grad():
-        outputs = torch.cat([module.validation_output(part) for part in crops.split(1024)])
+        outputs = torch.cat([module.validation_output(part) for part in torch.split(crops, 1024)])
     judgement = module.judge(outputs, labels)
     error = module.threshold if isinstance(module, ReconstructionModule) else None
     best = max(module.history, key=lambda entry: entry[SELECTED_BY])
@@ -266,7 +296,7 @@ def _finish(
         # Errors are not probabilities: past the threshold is past it.
         confidence=0.6 if error is None else 0.5,
         error=error,
-        data=counts,
+        data=data.counts(),
         validation={
             "balanced_accuracy": round(judgement.balanced_accuracy, 4),
             "roc_auc": round(judgement.roc_auc, 4),
@@ -296,6 +326,3 @@ def _quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
-
-
-__all__ = ["TASKS", "TrainingOptions", "TrainingResult", "train"]

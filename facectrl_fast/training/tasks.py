@@ -69,10 +69,15 @@ class TrainingModule(lightning.LightningModule):
         outputs, labels = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
         self._outputs.clear()
         if self.trainer.world_size > 1:
-            outputs, labels = (self.all_gather(part).flatten(0, 1) for part in (outputs, labels))
+            outputs, labels = self._gathered(outputs), self._gathered(labels)
         judgement = self.judge(outputs.cpu(), labels.cpu())
         self.log(SELECTED_BY, judgement.balanced_accuracy, prog_bar=True, rank_zero_only=True)
         self.log("val_accuracy", judgement.accuracy, rank_zero_only=True)
+
+    def _gathered(self, part: torch.Tensor) -> torch.Tensor:
+        gathered = self.all_gather(part)
+        assert isinstance(gathered, torch.Tensor)
+        return gathered.flatten(0, 1)
 
     def on_train_epoch_end(self) -> None:
         """Add to the curves."""
@@ -126,7 +131,7 @@ class ReconstructionModule(TrainingModule):
         self, network: Autoencoder | VariationalAutoencoder, optimizer: OptimizerChoice
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network: Autoencoder | VariationalAutoencoder = network
         self._choice = optimizer
         self.threshold = ErrorThreshold(0.0, 1.0)
 
@@ -145,7 +150,8 @@ class ReconstructionModule(TrainingModule):
         """On up to the mean error of the ``on`` pictures and three of its spreads."""
         self.threshold = error_threshold(outputs.numpy(), labels.numpy())
         margin = (self.threshold.limit - outputs.numpy()) / self.threshold.sigma
-        return Judgement(labels.numpy(), 1 / (1 + np.exp(-np.clip(margin, -60, 60))))
+        on = 1 / (1 + np.exp(-np.clip(margin, -60, 60)))
+        return Judgement(labels.numpy(), on.astype(np.float32))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """As chosen for the task."""

@@ -1,0 +1,235 @@
+"""The half minute: record with headphones, without, and nobody; learn; say how good it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facectrl_fast.calibration.head import Calibrator, calibrated_model
+from facectrl_fast.calibration.sessions import AWAY, Sessions
+from facectrl_fast.config import CalibrateOptions, CollectOptions
+from facectrl_fast.dataset.collect import Tally, build_collector
+from facectrl_fast.dataset.crop_index import CropWriter
+from facectrl_fast.dataset.folder import LABELS
+from facectrl_fast.errors import UserError
+from facectrl_fast.evaluation.metrics import Judgement
+from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.models import PACKAGED_MODEL, user_data, user_model
+from facectrl_fast.types import Float32Array
+from facectrl_fast.vision.classify import Classifier
+
+USELESS = 0.75
+"""Balanced accuracy on held-back stretches below which nothing was learnt."""
+WEAK = 0.95
+"""Share of right answers below which a kind of picture is named as weak."""
+FEW = 5
+"""Pictures of a kind below which nothing is said of it."""
+DARK, BRIGHT = 0.25, 0.7
+"""Mean gray of crops."""
+GET_READY = 3.0
+"""Seconds to get ready where nobody can press Enter."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Phase:
+    folder: str
+    heading: str
+    advice: str
+
+
+PHASES = (
+    _Phase(
+        "on",
+        "headphones ON",
+        "Put your headphones on and sit as you always do. Look around a little.",
+    ),
+    _Phase(
+        "off", "headphones OFF", "Take them off, also from your neck, and look around as before."
+    ),
+    _Phase(
+        AWAY,
+        "nobody there",
+        "Press Enter, then walk out of the camera's sight for {seconds} seconds.",
+    ),
+)
+
+
+def calibrate(options: CalibrateOptions, say: Say) -> Path:
+    """Record a session, fit the user's model to all sessions, and make it the default.
+
+    Returns:
+        The model's file.
+
+    Raises:
+        UserError: nothing can be recorded, written, or learnt; the model is then as before.
+    """
+    sessions = Sessions(user_data() / "sessions")
+    _check_writable(user_data())
+    if options.dataset is not None:
+        latest = sessions.add_dataset(options.dataset)
+    else:
+        latest = _record(sessions, options, say)
+    begin = time.perf_counter()
+    calibrator = Calibrator(Classifier(PACKAGED_MODEL), sessions.pictures())
+    held_back, before = calibrator.held_back(), calibrator.before()
+    for line in _figures(held_back, before, calibrator.base.description.confidence):
+        say(line)
+    if held_back.balanced_accuracy < USELESS:
+        aside = sessions.reject(latest)
+        raise UserError(
+            f"nothing was learnt: on and off look alike ({held_back.balanced_accuracy:.0%} of the "
+            f"held-back pictures are right, 50% is chance); is {aside} what you meant to show? "
+            "It does not count; calibrate again"
+        )
+    model = calibrated_model(calibrator.base, calibrator.fit(), held_back)
+    out = user_model()
+    _write(out, model)
+    for line in weaknesses(held_back, calibrator.crops, len(sessions.all())):
+        say(line)
+    say(f"learnt in {time.perf_counter() - begin:.1f} s; 'run' uses {out} from now on")
+    return out
+
+
+def forget(say: Say) -> None:
+    """Remove the user's model, so that the packaged one is used again; sessions are kept.
+
+    Raises:
+        UserError: it cannot be removed.
+    """
+    out = user_model()
+    try:
+        out.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot remove {out}: {error.strerror}") from None
+    say("the packaged model is used again; your sessions are kept for the next calibration")
+
+
+def _record(sessions: Sessions, options: CalibrateOptions, say: Say) -> Path:
+    draft = sessions.begin()
+    try:
+        # With recordings, what was not recorded is left out.
+        phases = [p for p in PHASES if not options.recordings or p.folder in options.recordings]
+        for number, phase in enumerate(phases, 1):
+            recording = options.recordings.get(phase.folder)
+            if recording is None:
+                advice = phase.advice.format(seconds=f"{options.seconds:g}")
+                say(f"\n{number} of {len(phases)}: {phase.heading}. {advice}")
+                _wait_for_the_user()
+            tally = _collect(draft / phase.folder, options, recording)
+            say(_told(phase, tally))
+            if phase.folder != AWAY and tally.kept == 0:
+                raise UserError(
+                    f"no face was found while '{phase.folder}' was to be seen; "
+                    "look into the camera, in good light"
+                )
+    except BaseException:
+        sessions.discard(draft)
+        raise
+    return sessions.keep(draft)
+
+
+def _collect(folder: Path, options: CalibrateOptions, recording: str | None) -> Tally:
+    chosen = CollectOptions(
+        source=options.source if recording is None else recording,
+        backend=options.backend,
+        detector_model=options.detector_model,
+        seconds=options.seconds if recording is None else None,
+        preview=options.preview and recording is None,
+    )
+    collector = build_collector(MainLoop(), chosen)
+    with CropWriter(folder) as writer:
+        tally = collector.run(writer)
+    if collector.interrupted:
+        raise KeyboardInterrupt
+    return tally
+
+
+def _told(phase: _Phase, tally: Tally) -> str:
+    faces = tally.kept + tally.alike
+    if phase.folder != AWAY:
+        return f"{phase.heading}: {tally.kept} pictures kept of {faces} with a face"
+    if faces == 0:
+        return f"{phase.heading}: no face, as it should be"
+    return (
+        f"{phase.heading}: a face in {faces} of {faces + tally.faceless} looks, a poster perhaps, "
+        "or somebody else; it counts as headphones off"
+    )
+
+
+def _wait_for_the_user() -> None:
+    if sys.stdin.isatty():
+        input("Press Enter to begin. ")
+        return
+    # For a person, not for the program: there is nothing to wait on but time.
+    time.sleep(GET_READY)
+
+
+def _figures(held_back: Judgement, before: Judgement, confidence: float) -> Iterator[str]:
+    counts = [int((held_back.labels == label).sum()) for label in range(len(LABELS))]
+    sessions = len(set(held_back.sources))
+    yield f"\n{counts[0]} pictures on, {counts[1]} off, in {sessions} sessions"
+    recalls = ", ".join(f"{name} {share:.1%}" for name, share in held_back.recalls.items())
+    yield (
+        f"on held-back stretches of time: balanced accuracy {held_back.balanced_accuracy:.1%} "
+        f"({recalls}); before: {before.balanced_accuracy:.1%}"
+    )
+    right, wrong = held_back.sure(confidence)
+    unsure = 1 - right - wrong
+    yield f"sure and right {right:.1%}, sure and wrong {wrong:.1%}, abstains {unsure:.1%}"
+
+
+def weaknesses(held_back: Judgement, crops: Float32Array, sessions: int) -> Iterator[str]:
+    """Where a model is weak, and what would help, a line each.
+
+    Args:
+        held_back: its judgement on pictures that it was not fitted to.
+        crops: (n, 1, h, w), those pictures.
+        sessions: how many there are.
+    """
+    gray = crops.mean((1, 2, 3))
+    kinds = {
+        "in dark pictures": gray < DARK,
+        "in bright pictures": gray > BRIGHT,
+        **{f"in session {s}": np.array(held_back.sources) == s for s in set(held_back.sources)},
+    }
+    right = held_back.predictions == held_back.labels
+    found = False
+    for kind, where in sorted(kinds.items()):
+        for label, name in enumerate(LABELS):
+            of_kind = where & (held_back.labels == label)
+            if of_kind.sum() >= FEW and right[of_kind].mean() < WEAK:
+                found = True
+                yield f"weak: '{name}' {kind}, {right[of_kind].mean():.0%} right"
+    if not found:
+        yield "no weak spot among these pictures"
+    if sessions == 1:
+        yield "one session so far: calibrate once more in other light, and both count"
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"cannot write to {folder}: no permission")
+
+
+def _write(out: Path, model: bytes) -> None:
+    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
+    try:
+        draft.write_bytes(model)
+        Classifier(draft)
+        draft.replace(out)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
