@@ -12,10 +12,12 @@ TORCH := torch==2.13.0
 # Python's headers are those of the interpreter that PYTHON names.
 SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjpeg-dev dbus \
 	libgl1 python3-dev python3-venv
+MODEL_DATA ?= ../shared/data
 V4L2_VM ?= ../shared/tools/v4l2-vm
 TEST_PACKAGES := ffmpeg mpv mpv-mpris xvfb xauth
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare sanitize check wheel clean
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare sanitize check wheel \
+	model cross-validate clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,6 +62,12 @@ bench-compare: $(VENV)/.installed-test ## measure again; fails where the median 
 wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
 	rm -rf build/lib.* build/bdist.* dist
 	$(BIN)/python -m build --outdir dist .
+
+model: $(VENV)/.installed-train ## make the model that ships anew (an hour); MODEL_DATA names the pictures
+	$(BIN)/python -m facectrl_fast.training.package_model $(MODEL_DATA) build/model
+
+cross-validate: $(VENV)/.installed-train ## how well models know strangers (an hour), after 'make model'
+	$(BIN)/python bench/cross_validation.py build/model/composed $(MODEL_DATA)/headphones
 
 clean: ## remove what was built, keep the environment
 	rm -rf build dist *.egg-info $(VENV)/.installed*

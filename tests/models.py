@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from facectrl_fast.vision.model_file import ModelDescription
+from facectrl_fast.vision.model_file import ErrorThreshold, ModelDescription
 
 
 def brightness_model(path, description=None, metadata=None, side=64, outputs=2):
@@ -32,5 +32,28 @@ def brightness_model(path, description=None, metadata=None, side=64, outputs=2):
     if metadata is None:
         metadata = (description or ModelDescription()).to_metadata()
     helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+    return path
+
+
+def darkness_is_on_model(path, limit):
+    """A reconstruction model whose error is the crop's mean, and on up to ``limit``."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["crops"], ["flat"]),
+            helper.make_node("ReduceMean", ["flat"], ["error"], axes=[1], keepdims=1),
+        ],
+        "darkness",
+        [helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["n", 1, 64, 64])],
+        [helper.make_tensor_value_info("error", TensorProto.FLOAT, ["n", 1])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    description = ModelDescription(
+        kind="reconstruction",
+        network="autoencoder",
+        confidence=0.5,
+        error=ErrorThreshold(limit - 0.3, 0.1),
+    )
+    helper.set_model_props(model, description.to_metadata())
     onnx.save(model, str(path))
     return path

@@ -80,3 +80,16 @@ def overlap(first, second):
     height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
     common = max(width, 0) * max(height, 0)
     return common / (first[2] * first[3] + second[2] * second[3] - common)
+
+
+def write_recording(path, headphones=False, there=True, seconds=12, brightness=1.0):
+    """A video, ten frames a second: the portrait that sways, nods and comes nearer; or nobody."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (640, 480))
+    for number in range(seconds * 10):
+        time = number / 10
+        shift = (40 * np.sin(0.9 * time), 15 * np.sin(1.7 * time))
+        scale = 1.8 + 0.25 * np.sin(0.6 * time)
+        image = portrait(scale, headphones, shift=shift) if there else empty_room()
+        writer.write(np.clip(image * brightness, 0, 255).astype(np.uint8))
+    writer.release()
+    return path

@@ -53,7 +53,8 @@ def test_help_is_friendly_and_cheap():
 
 
 @pytest.mark.parametrize(
-    "command", [["run"], ["demo"], ["collect"], ["cameras"], ["train"], ["train", "classifier"], []]
+    "command",
+    [["run"], ["demo"], ["collect"], ["cameras"], ["train"], ["calibrate"], ["evaluate"], []],
 )
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -95,7 +96,7 @@ def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say what to do: run, demo, collect, train, cameras or doctor"),
+        ([], "say what to do: run, demo, collect, calibrate, train, evaluate, cameras or doctor"),
         (["dance"], "invalid choice: 'dance'"),
         (["run", "--rate", "1000"], "'1000' is not between 3 and 60"),
         (["run", "--rate", "nan"], "'nan' is not between 3 and 60"),
@@ -107,6 +108,9 @@ def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path)
         (["collect", "maybe", "--dataset", "x"], "invalid choice: 'maybe'"),
         (["collect", "on", "--dataset", "x", "--count", "0"], "'0' is not a positive"),
         (["train"], "required: TASK"),
+        (["train", "magic", "x"], "invalid choice: 'magic'"),
+        (["evaluate"], "required: MODEL"),
+        (["calibrate", "--on", "x", "--off", "y", "--dataset", "z"], "not both"),
         (["train", "classifier", "x", "--seed", "-1"], "'-1' is not a whole number from 0"),
         (["train", "classifier", "x", "--expansion", "(70, 70)"], "'(70, 70)' is not a number"),
         (["train", "classifier", "x", "--epochs", "0"], "'0' is not a positive whole number"),

@@ -200,15 +200,19 @@ def _trainer(
 
 
 class _FreshNoise(Callback):
-    """Seeds dropout and noise by the epoch, so that a resumed run repeats them."""
+    """Seeds dropout and noise by the step, so that a resumed run repeats them."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def on_train_epoch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: object,
+        batch_idx: int,
     ) -> None:
-        torch.manual_seed(self._seed * 1_000_003 + trainer.current_epoch)
+        torch.manual_seed(self._seed * 1_000_003 + trainer.global_step)
 
 
 class _EpochLines(Callback):

@@ -1,31 +1,12 @@
-"""Composing a dataset, and the headphones that are drawn for it."""
+"""Composing a dataset from bare heads and labelled crops."""
 
 import cv2
 import numpy as np
 import pytest
 
-from facectrl_fast.dataset.compose import main
+from facectrl_fast.dataset.compose import frame_face, main
 from facectrl_fast.dataset.folder import read_folder
-from facectrl_fast.dataset.headphones import HeadphoneStyle, draw_headphones
-from tests.pictures import PHOTO, PHOTO_FACE, portrait
-
-
-def test_headphones_are_drawn_around_the_face_and_not_on_it():
-    drawn = draw_headphones(PHOTO, PHOTO_FACE, HeadphoneStyle())
-    changed = (drawn != PHOTO).any(axis=2)
-    x, y, width, height = (int(v) for v in PHOTO_FACE)
-    middle = changed[y : y + height, x + width // 4 : x + 3 * width // 4]
-    assert changed[: y + height].mean() > 0.01
-    assert middle.mean() < 0.05
-    assert not changed[y + 2 * height :].any()
-
-
-def test_every_random_style_can_be_drawn():
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        drawn = draw_headphones(PHOTO, PHOTO_FACE, HeadphoneStyle.random(rng))
-        assert drawn.shape == PHOTO.shape
-        assert (drawn != PHOTO).any()
+from tests.pictures import PHOTO, PHOTO_FACE, face_in_portrait, portrait
 
 
 @pytest.fixture
@@ -42,17 +23,17 @@ def faces(tmp_path):
     return annotations, tmp_path / "faces"
 
 
-def test_faces_become_crops_with_and_without_headphones(tmp_path, faces):
+def test_each_face_is_pictured_with_and_without_headphones(tmp_path, faces):
     out = tmp_path / "out"
-    arguments = [str(out), "--faces", *map(str, faces), "--face-variants", "2"]
-    assert main(arguments) == 0
+    assert main([str(out), "--faces", *map(str, faces), "--face-variants", "2"]) == 0
     pictures = read_folder(out)
     assert [p.label for p in pictures].count(0) == [p.label for p in pictures].count(1) == 6
-    assert {p.group for p in pictures} == {"Ann"}
-    assert cv2.imread(str(pictures[0].path), cv2.IMREAD_UNCHANGED).shape == (96, 96)
+    assert {p.group for p in pictures} == {"Ann 0"}
+    assert all(p.box is not None and p.expansion == 2.2 for p in pictures)
+    assert cv2.imread(str(pictures[0].path), cv2.IMREAD_UNCHANGED).ndim == 2
 
 
-def test_the_same_seed_gives_the_same_crops(tmp_path, faces):
+def test_the_same_seed_gives_the_same_pictures(tmp_path, faces):
     contents = []
     for name in ("one", "two"):
         main([str(tmp_path / name), "--faces", *map(str, faces), "--face-variants", "1"])
@@ -60,28 +41,43 @@ def test_the_same_seed_gives_the_same_crops(tmp_path, faces):
     assert contents[0] == contents[1]
 
 
-def test_crops_and_videos_keep_their_label(tmp_path):
-    for label in ("on", "off"):
+def test_labelled_crops_keep_their_label_and_earbuds_are_off(tmp_path):
+    for label in ("on", "off", "earbud_or_neck"):
         (tmp_path / "crops" / label).mkdir(parents=True)
         crop = portrait(0.76, headphones=label == "on", size=(160, 160))
-        cv2.imwrite(str(tmp_path / "crops" / label / "7-1-x.jpg"), crop)
-    frames = tmp_path / "clip_off"
-    frames.mkdir()
-    for number in range(16):
-        cv2.imwrite(str(frames / f"img{number:05d}.png"), portrait(1.5))
+        cv2.imwrite(str(tmp_path / "crops" / label / "bob-1-x.jpg"), crop)
     out = tmp_path / "out"
-    arguments = ["--crops", str(tmp_path / "crops"), "--video", str(frames), "on"]
-    assert main([str(out), *arguments, "--crop-variants", "2", "--video-variants", "3"]) == 0
+    assert main([str(out), "--crops", str(tmp_path / "crops"), "--crop-variants", "2"]) == 0
     pictures = read_folder(out)
-    labels = [(p.group, p.label) for p in pictures]
-    # A crop without headphones also gives one with headphones drawn on.
-    assert labels.count(("7", 0)) == 4
-    assert labels.count(("7", 1)) == 2
-    assert labels.count(("clip", 0)) == 6
+    labels = [p.label for p in pictures]
+    # Those without headphones are also pictured with some drawn on.
+    assert labels.count(0) == 2 + 2 + 2
+    assert labels.count(1) == 2 + 2
+    assert {p.group for p in pictures} == {"bob 0"}
+
+
+def test_the_face_stays_where_the_index_says(tmp_path):
+    """However it is framed, the face's box shows the same part of the picture."""
+    image, box = portrait(1.5), face_in_portrait(1.5)
+    x, y, width, height = (round(v) for v in box)
+    face = cv2.cvtColor(image[y : y + height, x : x + width], cv2.COLOR_BGR2GRAY)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        stored, (left, top, wide, high), _ = frame_face(image, box, rng)
+        rows = slice(max(round(top), 0), round(top + high))
+        columns = slice(max(round(left), 0), round(left + wide))
+        seen = cv2.resize(stored[rows, columns], (24, 32), interpolation=cv2.INTER_AREA)
+        same = cv2.resize(face, (24, 32), interpolation=cv2.INTER_AREA)
+        # Frames may end inside the lower face.
+        assert np.corrcoef(seen[:24].ravel(), same[:24].ravel())[0, 1] > 0.9
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):
-    assert main([str(tmp_path / "out"), "--video", "missing.mp4", "on"]) == 1
-    assert "cannot read the video missing.mp4" in capsys.readouterr().err
-    assert main([str(tmp_path / "out"), "--video", "x.mp4", "maybe"]) == 1
-    assert "the label must be on or off" in capsys.readouterr().err
+    assert main([str(tmp_path / "out"), "--crops", str(tmp_path)]) == 1
+    assert "has neither on/ nor off/" in capsys.readouterr().err
+    (tmp_path / "off").mkdir()
+    (tmp_path / "off" / "1.jpg").write_bytes(b"no picture")
+    assert main([str(tmp_path / "out"), "--crops", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "cannot read the picture" in error
+    assert len(error.splitlines()) == 1

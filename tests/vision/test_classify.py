@@ -11,9 +11,9 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_MODEL
 from facectrl_fast.types import PixelFormat, Verdict
 from facectrl_fast.vision.classify import Classifier
-from facectrl_fast.vision.model_file import ModelDescription
+from facectrl_fast.vision.model_file import ErrorThreshold, ModelDescription
 from facectrl_fast.vision.preprocess import Preprocessing
-from tests.models import brightness_model
+from tests.models import brightness_model, darkness_is_on_model
 
 GRAY = PixelFormat.GRAY8
 BOX = (20, 20, 60, 60)
@@ -155,3 +155,46 @@ def test_a_cut_off_model_is_told(tmp_path, model):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(UserError, match=r"does not exist; check --model"):
         Classifier(tmp_path / "missing.onnx")
+
+
+class TestReconstruction:
+    """On where the error is at most mean + 3 sigma; this model's error is the crop's mean."""
+
+    @pytest.fixture
+    def classifier(self, tmp_path):
+        return Classifier(darkness_is_on_model(tmp_path / "m.onnx", limit=0.5))
+
+    @pytest.mark.parametrize(
+        ("brightness", "verdict"),
+        [(10, Verdict.HEADPHONES_ON), (125, Verdict.HEADPHONES_ON), (130, Verdict.HEADPHONES_OFF)],
+    )
+    def test_the_threshold_decides(self, classifier, brightness, verdict):
+        assert classifier.classify(plain(brightness), GRAY, BOX).verdict is verdict
+
+    def test_a_sigma_beyond_the_threshold_is_a_step_of_the_logistic_function(self, classifier):
+        crops = np.full((2, 1, 64, 64), 0.5, np.float32)
+        crops[1] = 0.6
+        on = classifier.on_probabilities(crops)
+        np.testing.assert_allclose(on, [0.5, 1 / (1 + np.e)], atol=1e-5)
+
+    def test_its_thresholds_survive_the_file(self, classifier):
+        assert classifier.description.error == ErrorThreshold(0.5 - 0.3, 0.1)
+        assert classifier.description.error.limit == pytest.approx(0.5)
+
+    def test_there_is_nothing_to_calibrate_on(self, classifier):
+        with pytest.raises(UserError, match="gives no embedding"):
+            classifier.embed(np.zeros((1, 1, 64, 64), np.float32))
+
+    @pytest.mark.parametrize(
+        "thresholds",
+        [
+            {"confidence": 0.5},
+            {"confidence": 0.5, "mean": 0.1, "sigma": 0, "sigmas": 3},
+            {"confidence": 0.5, "mean": float("nan"), "sigma": 0.1, "sigmas": 3},
+        ],
+    )
+    def test_thresholds_that_make_no_sense_are_told(self, tmp_path, thresholds):
+        metadata = GOOD | {"kind": "reconstruction", "thresholds": json.dumps(thresholds)}
+        path = brightness_model(tmp_path / "m.onnx", metadata=metadata, outputs=1)
+        with pytest.raises(UserError, match="metadata is damaged"):
+            Classifier(path)
