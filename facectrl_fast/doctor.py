@@ -8,6 +8,7 @@ from pathlib import Path
 from facectrl_fast._native import instruction_sets
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.errors import UserError
+from facectrl_fast.models import PACKAGED_MODEL
 from facectrl_fast.player.known import running_players
 from facectrl_fast.player.mpris import open_session_bus, short_name
 from facectrl_fast.vision.classify import Classifier
@@ -70,7 +71,8 @@ def _model(path: Path) -> str:
     description = Classifier(path).description
     accuracy = description.validation.get("balanced_accuracy")
     figure = f", validation accuracy {accuracy:.1%}" if accuracy is not None else ""
-    return f"{path.name}{figure}"
+    origin = "packaged" if path == PACKAGED_MODEL else str(path)
+    return f"{origin}{figure}"
 
 
 def _detector(path: Path | None) -> str:

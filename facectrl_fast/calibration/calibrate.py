@@ -175,7 +175,7 @@ def _wait_for_the_user() -> None:
 def _figures(held_back: Judgement, before: Judgement, confidence: float) -> Iterator[str]:
     counts = [int((held_back.labels == label).sum()) for label in range(len(LABELS))]
     sessions = len(set(held_back.sources))
-    yield f"\n{counts[0]} pictures on, {counts[1]} off, in {sessions} sessions"
+    yield f"\n{counts[0]} pictures on, {counts[1]} off, in {sessions} session{'s' * (sessions > 1)}"
     recalls = ", ".join(f"{name} {share:.1%}" for name, share in held_back.recalls.items())
     yield (
         f"on held-back stretches of time: balanced accuracy {held_back.balanced_accuracy:.1%} "

@@ -39,6 +39,7 @@ class TrainingModule(lightning.LightningModule):
         self.history: list[dict[str, float]] = []
         """Of each epoch: its number, losses, metrics and learning rate."""
         self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._loss_sum = self._loss_count = 0.0
 
     def judge(self, outputs: torch.Tensor, labels: torch.Tensor) -> Judgement:
         """The judgement on what ``validation_step`` returned."""
@@ -52,6 +53,10 @@ class TrainingModule(lightning.LightningModule):
         """What ``judge`` needs of a batch."""
         raise NotImplementedError
 
+    def learnt(self, labels: torch.Tensor) -> torch.Tensor:
+        """Which pictures (n,) are of a label that is learnt, and so count in the loss."""
+        return torch.ones_like(labels, dtype=torch.bool)
+
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """One step."""
         loss = self.loss(*batch)
@@ -61,13 +66,20 @@ class TrainingModule(lightning.LightningModule):
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
         """Keep what is judged once all batches are through."""
         crops, labels = batch
-        self.log("val_loss", self.loss(crops, labels), prog_bar=True, sync_dist=True)
         self._outputs.append((self.validation_output(crops), labels))
+        learnt = self.learnt(labels)
+        count = int(learnt.sum())
+        if count:
+            self._loss_sum += count * float(self.loss(crops[learnt], labels[learnt]))
+            self._loss_count += count
 
     def on_validation_epoch_end(self) -> None:
         """Judge; where several processes validate, each holds a part."""
         outputs, labels = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
         self._outputs.clear()
+        loss = self._loss_sum / max(self._loss_count, 1)
+        self._loss_sum = self._loss_count = 0.0
+        self.log("val_loss", loss, prog_bar=True, sync_dist=True)
         if self.trainer.world_size > 1:
             outputs, labels = self._gathered(outputs), self._gathered(labels)
         judgement = self.judge(outputs.cpu(), labels.cpu())
@@ -135,11 +147,13 @@ class ReconstructionModule(TrainingModule):
         self._choice = optimizer
         self.threshold = ErrorThreshold(0.0, 1.0)
 
-    def loss(self, crops: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Of the ``on`` pictures: the others are not to be learnt."""
-        losses: torch.Tensor = self.network.losses(crops)
-        is_on = labels == ON
-        return losses[is_on].mean() if is_on.any() else losses.mean() * 0
+    def loss(self, crops: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
+        """How badly they come back."""
+        return self.network.losses(crops).mean()
+
+    def learnt(self, labels: torch.Tensor) -> torch.Tensor:
+        """The ``on`` pictures."""
+        return labels == ON
 
     def validation_output(self, crops: torch.Tensor) -> torch.Tensor:
         """Errors (n,)."""

@@ -65,7 +65,7 @@ def test_earlier_sessions_are_kept_and_used(calibrate, home, capsys):
     assert calibrate() == 0
     assert calibrate() == 0
     out = capsys.readouterr().out
-    assert "in 1 sessions" in out
+    assert "in 1 session\n" in out
     assert "in 2 sessions" in out
     assert len(list((home / "sessions").iterdir())) == 2
 
