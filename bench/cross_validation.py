@@ -81,6 +81,7 @@ def main():
     parser.add_argument("--only", type=int, nargs="*", help="these folds, counted from 0")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--pictures", type=int, default=60000, help="of COMPOSED, at most")
+    parser.add_argument("--repeat", type=int, default=0, help="real crops on, added so often")
     parser.add_argument("--without", nargs="*", default=[], help="columns to leave out")
     given = parser.parse_args()
     rng = np.random.default_rng(0)
@@ -97,6 +98,9 @@ def main():
         held = [picture for picture in real if picture.group in out]
         known = [p for p in real if p.group not in out and p.source != "earbud_or_neck"]
         made = [p for p in composed if group_of(p) not in out][: given.pictures]
+        made += [p for p in known if p.label == 0] * given.repeat
+        same = [p for p in real if p.group not in out and p.label == 1 and p.path.name[:3] == "de_"]
+        made += same * (given.repeat * sum(p.label == 0 for p in known) // len(same))
         options = TrainingOptions(epochs=given.epochs)
         columns = {
             "cnn, composed": lambda m=made, h=held, o=options: by_network(TASKS["cnn"], m, h, o),
@@ -111,7 +115,13 @@ def main():
         for name, judge in columns.items():
             if name not in given.without:
                 print(f"fold {number}: {name}", flush=True)
-                said.setdefault(name, []).append(judge())
+                on = judge()
+                said.setdefault(name, []).append(on)
+                right = [
+                    np.mean((on[[p.source == kind for p in held]] > 0.5) == (kind == "on"))
+                    for kind in ("on", "off")
+                ]
+                print(f"fold {number}: {name}: on {right[0]:.1%}, off {right[1]:.1%}", flush=True)
         truth += [picture.label == 0 for picture in held]
         kinds += [picture.source for picture in held]
     truth, kinds = np.array(truth), np.array(kinds)

@@ -24,7 +24,7 @@ RATE = 15
 SIZE = (640, 480)
 FACE = (183.0, 61.0, 82.0, 110.0)
 """The face in the photograph."""
-STYLE = HeadphoneStyle(rise=14.5, half_width=7.4)
+STYLE = HeadphoneStyle(rise=16.0, half_width=8.2)
 PLAYER = "demo"
 
 

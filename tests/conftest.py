@@ -35,6 +35,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True)
+def no_model_of_ones_own(monkeypatch, tmp_path_factory):
+    """Who runs the tests may have calibrated; the tests are about the packaged model."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "no-data"))
+
+
 @pytest.fixture
 def data() -> Path:
     """The folder of real recordings; only for acceptance tests."""

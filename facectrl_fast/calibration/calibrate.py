@@ -145,7 +145,7 @@ def _collect(folder: Path, options: CalibrateOptions, recording: str | None) -> 
         preview=options.preview and recording is None,
     )
     collector = build_collector(MainLoop(), chosen)
-    with CropWriter(folder) as writer:
+    with CropWriter(folder, keeps=False) as writer:
         tally = collector.run(writer)
     if collector.interrupted:
         raise KeyboardInterrupt

@@ -42,13 +42,18 @@ class CropRecord:
 class CropWriter:
     """Adds crops to a folder, continuing its numbers; a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keeps: bool = True) -> None:
         """Prepare the folder; it is made where it is missing.
+
+        Args:
+            folder: to write into.
+            keeps: what is written stays there after an error, and the message may say so.
 
         Raises:
             UserError: it cannot be written to.
         """
         self._folder = folder
+        self._keeps = keeps
         self.written = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +116,11 @@ class CropWriter:
             self._index.write(b"\n")
 
     def _failure(self, error: OSError) -> UserError:
-        kept = f"; the {self.written} crops written so far are kept" if self.written else ""
+        kept = (
+            f"; the {self.written} crops written so far are kept"
+            if self.written and self._keeps
+            else ""
+        )
         return UserError(f"cannot write to {self._folder}: {error.strerror}{kept}")
 
 

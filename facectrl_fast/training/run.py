@@ -6,6 +6,7 @@ augmentation depend on seed and epoch alone, and every epoch ends with a checkpo
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import warnings
@@ -24,6 +25,7 @@ from lightning.pytorch.callbacks import (
     TQDMProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from facectrl_fast import __version__
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture, read_folder, split_by_group
@@ -190,6 +192,7 @@ def _trainer(
         accelerator="auto",
         devices=options.devices or ("auto" if torch.cuda.is_available() else 1),
         callbacks=callbacks,
+        plugins=[_WholeCheckpoints()],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
@@ -197,6 +200,24 @@ def _trainer(
         log_every_n_steps=10,
         deterministic=True,
     )
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints appear whole, or not at all, whenever a kill or a full disk comes."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        whole = Path(path)
+        draft = whole.with_name(f".{whole.name}.draft")
+        packed = io.BytesIO()
+        torch.save(checkpoint, packed)
+        try:
+            whole.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(packed.getvalue())
+            draft.replace(whole)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 class _FreshNoise(Callback):
