@@ -11,7 +11,9 @@ the seed's network and HOG + SVM trained on the real crops alone.
 
 import argparse
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -73,63 +75,51 @@ def by_hog(training, held):
     return 1 / (1 + np.exp(-machine.decision_function(features(held))))
 
 
+def judge_fold(number, given):
+    """What each column says of the fold's people: column to (n,), the truth (n,), and kinds."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    real = real_pictures(given.real)
+    people = sorted({picture.group for picture in real})
+    rng.shuffle(people)
+    out = set(people[number :: given.folds])
+    composed = read_folder(given.composed)
+    made = [composed[i] for i in rng.permutation(len(composed))]
+    made = [picture for picture in made if group_of(picture) not in out][: given.pictures]
+    held = [picture for picture in real if picture.group in out]
+    known = [p for p in real if p.group not in out and p.source != "earbud_or_neck"]
+    options = TrainingOptions(epochs=given.epochs)
+    columns = {
+        "cnn, composed": lambda: by_network(TASKS["cnn"], made, held, options),
+        "seed's network, composed": lambda: by_network(TASKS["classifier"], made, held, options),
+        "seed's network, real": lambda: by_network(
+            TASKS["classifier"], known, held, TrainingOptions()
+        ),
+        "HOG + SVM, real": lambda: by_hog(known, held),
+    }
+    said = {name: judge() for name, judge in columns.items() if name not in given.without}
+    return said, [p.label == 0 for p in held], [p.source for p in held]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("composed", type=Path)
     parser.add_argument("real", type=Path)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--only", type=int, nargs="*", help="these folds, counted from 0")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--pictures", type=int, default=60000, help="of COMPOSED, at most")
-    parser.add_argument("--repeat", type=int, default=0, help="real crops on, added so often")
     parser.add_argument("--without", nargs="*", default=[], help="columns to leave out")
+    parser.add_argument("--jobs", type=int, default=2, help="folds at a time")
     given = parser.parse_args()
-    rng = np.random.default_rng(0)
-    real = real_pictures(given.real)
-    people = sorted({picture.group for picture in real})
-    rng.shuffle(people)
-    composed = read_folder(given.composed)
-    composed = [composed[i] for i in rng.permutation(len(composed))]
-    said, truth, kinds = {}, [], []
-    for number in range(given.folds):
-        if given.only is not None and number not in given.only:
-            continue
-        out = set(people[number :: given.folds])
-        held = [picture for picture in real if picture.group in out]
-        known = [p for p in real if p.group not in out and p.source != "earbud_or_neck"]
-        made = [p for p in composed if group_of(p) not in out][: given.pictures]
-        made += [p for p in known if p.label == 0] * given.repeat
-        same = [p for p in real if p.group not in out and p.label == 1 and p.path.name[:3] == "de_"]
-        made += same * (given.repeat * sum(p.label == 0 for p in known) // len(same))
-        options = TrainingOptions(epochs=given.epochs)
-        columns = {
-            "cnn, composed": lambda m=made, h=held, o=options: by_network(TASKS["cnn"], m, h, o),
-            "seed's network, composed": lambda m=made, h=held, o=options: by_network(
-                TASKS["classifier"], m, h, o
-            ),
-            "seed's network, real": lambda k=known, h=held: by_network(
-                TASKS["classifier"], k, h, TrainingOptions()
-            ),
-            "HOG + SVM, real": lambda k=known, h=held: by_hog(k, h),
-        }
-        for name, judge in columns.items():
-            if name not in given.without:
-                print(f"fold {number}: {name}", flush=True)
-                on = judge()
-                said.setdefault(name, []).append(on)
-                right = [
-                    np.mean((on[[p.source == kind for p in held]] > 0.5) == (kind == "on"))
-                    for kind in ("on", "off")
-                ]
-                print(f"fold {number}: {name}: on {right[0]:.1%}, off {right[1]:.1%}", flush=True)
-        truth += [picture.label == 0 for picture in held]
-        kinds += [picture.source for picture in held]
-    truth, kinds = np.array(truth), np.array(kinds)
+    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
+        folds = list(pool.map(judge_fold, range(given.folds), [given] * given.folds))
+    truth = np.array([label for _, labels, _ in folds for label in labels])
+    kinds = np.array([kind for _, _, those in folds for kind in those])
     judged = kinds != "earbud_or_neck"
-    print(f"\n{(truth & judged).sum()} on, {(~truth & judged).sum()} off")
+    print(f"\n{(truth & judged).sum()} on, {(~truth & judged).sum()} off, {given.folds} folds")
     print(f"{'':26}balanced      on     off     AUC   earbuds and necks off")
-    for name, parts in said.items():
-        on = np.concatenate(parts)
+    for name in folds[0][0]:
+        on = np.concatenate([said[name] for said, _, _ in folds])
         right = (on > 0.5) == truth
         recalls = right[truth & judged].mean(), right[~truth & judged].mean()
         print(

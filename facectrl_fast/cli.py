@@ -71,9 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.status
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away, as `| head` does.
-        sys.stderr.close()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output went away, as `| head` does.
+            sys.stderr.close()
+            return 1
+        # What nobody foresaw: a path that is too long, a folder that may not be searched.
+        name = "" if error.filename is None else f"{error.filename}: "
+        print(f"{PROGRAM}: {name}{error.strerror or error}", file=sys.stderr)
         return 1
 
 
@@ -467,9 +472,12 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     _start_logging()
     try:
+        import onnxscript  # noqa: F401  # which PyTorch needs, at the very end
+        import tensorboard  # noqa: F401  # and Lightning
+
         from facectrl_fast.training.run import TrainingOptions, train
         from facectrl_fast.training.tasks import TASKS
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise UserError(
             f"training needs PyTorch and more ({error.name} is missing): "
             "pip install 'facectrl-fast[train]'"

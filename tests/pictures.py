@@ -82,14 +82,15 @@ def overlap(first, second):
     return common / (first[2] * first[3] + second[2] * second[3] - common)
 
 
-def write_recording(path, headphones=False, there=True, seconds=12, brightness=1.0):
+def write_recording(path, headphones=False, there=True, seconds=8, brightness=1.0):
     """A video, ten frames a second: the portrait that sways, nods and comes nearer; or nobody."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (640, 480))
+    size = (320, 240)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, size)
     for number in range(seconds * 10):
         time = number / 10
-        shift = (40 * np.sin(0.9 * time), 15 * np.sin(1.7 * time))
-        scale = 1.8 + 0.25 * np.sin(0.6 * time)
-        image = portrait(scale, headphones, shift=shift) if there else empty_room()
+        shift = (20 * np.sin(0.9 * time), 8 * np.sin(1.7 * time))
+        scale = 0.9 + 0.12 * np.sin(0.6 * time)
+        image = portrait(scale, headphones, size, shift) if there else empty_room(size)
         writer.write(np.clip(image * brightness, 0, 255).astype(np.uint8))
     writer.release()
     return path

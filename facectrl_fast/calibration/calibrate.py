@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from facectrl_fast.calibration.head import Calibrator, calibrated_model
-from facectrl_fast.calibration.sessions import AWAY, Sessions
+from facectrl_fast.calibration.sessions import AWAY, Sessions, session_pictures
 from facectrl_fast.config import CalibrateOptions, CollectOptions
 from facectrl_fast.dataset.collect import Tally, build_collector
 from facectrl_fast.dataset.crop_index import CropWriter
-from facectrl_fast.dataset.folder import LABELS
+from facectrl_fast.dataset.crops import Crops
+from facectrl_fast.dataset.folder import LABELS, LabelledPicture
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import Judgement
 from facectrl_fast.mainloop import MainLoop
@@ -28,10 +29,12 @@ USELESS = 0.75
 """Balanced accuracy on held-back stretches below which nothing was learnt."""
 WEAK = 0.95
 """Share of right answers below which a kind of picture is named as weak."""
-FEW = 5
+TOO_FEW = 5
 """Pictures of a kind below which nothing is said of it."""
 DARK, BRIGHT = 0.25, 0.7
 """Mean gray of crops."""
+WALK_AWAY = 5.0
+"""Seconds from Enter until nobody is to be seen."""
 GET_READY = 3.0
 """Seconds to get ready where nobody can press Enter."""
 
@@ -57,7 +60,7 @@ PHASES = (
     _Phase(
         AWAY,
         "nobody there",
-        "Press Enter, then walk out of the camera's sight for {seconds} seconds.",
+        "Leave them off, press Enter, and walk out of the camera's sight at once.",
     ),
 )
 
@@ -73,22 +76,23 @@ def calibrate(options: CalibrateOptions, say: Say) -> Path:
     """
     sessions = Sessions(user_data() / "sessions")
     _check_writable(user_data())
+    base = Classifier(PACKAGED_MODEL)
     if options.dataset is not None:
-        latest = sessions.add_dataset(options.dataset)
+        draft = sessions.add_dataset(options.dataset)
     else:
-        latest = _record(sessions, options, say)
+        draft = _record(sessions, options, say)
+    try:
+        Crops(session_pictures(draft), base.description.preprocessing)
+    except UserError:
+        sessions.discard(draft)
+        raise
+    latest = sessions.keep(draft)
     begin = time.perf_counter()
-    calibrator = Calibrator(Classifier(PACKAGED_MODEL), sessions.pictures())
+    calibrator = Calibrator(base, _usable(sessions.pictures(), base, say))
     held_back, before = calibrator.held_back(), calibrator.before()
-    for line in _figures(held_back, before, calibrator.base.description.confidence):
+    for line in _figures(held_back, before, base.description.confidence):
         say(line)
-    if held_back.balanced_accuracy < USELESS:
-        aside = sessions.reject(latest)
-        raise UserError(
-            f"nothing was learnt: on and off look alike ({held_back.balanced_accuracy:.0%} of the "
-            f"held-back pictures are right, 50% is chance); is {aside} what you meant to show? "
-            "It does not count; calibrate again"
-        )
+    _check_learnt(held_back, latest, sessions)
     model = calibrated_model(calibrator.base, calibrator.fit(), held_back)
     out = user_model()
     _write(out, model)
@@ -96,6 +100,45 @@ def calibrate(options: CalibrateOptions, say: Say) -> Path:
         say(line)
     say(f"learnt in {time.perf_counter() - begin:.1f} s; 'run' uses {out} from now on")
     return out
+
+
+def _usable(
+    pictures: Sequence[LabelledPicture], base: Classifier, say: Say
+) -> list[LabelledPicture]:
+    """The pictures without those of sessions that were damaged since they were recorded."""
+    usable: list[LabelledPicture] = []
+    for session in dict.fromkeys(picture.source for picture in pictures):
+        those = [picture for picture in pictures if picture.source == session]
+        try:
+            Crops(those, base.description.preprocessing)
+        except UserError as error:
+            say(f"session {session} is left out: {error}")
+            continue
+        usable += those
+    return usable
+
+
+def _check_learnt(held_back: Judgement, latest: Path, sessions: Sessions) -> None:
+    """Refuse a session that teaches nothing, or the opposite of the others.
+
+    Raises:
+        UserError: it tells which session it is.
+    """
+    scores = {name: part.balanced_accuracy for name, part in held_back.by_source().items()}
+    score = scores.get(latest.name, held_back.balanced_accuracy)
+    if score < USELESS:
+        aside = sessions.reject(latest)
+        raise UserError(
+            f"nothing was learnt: on and off look alike ({score:.0%} of its held-back pictures "
+            f"are right, 50% is chance); is {aside} what you meant to show? It does not count; "
+            "calibrate again"
+        )
+    if held_back.balanced_accuracy < USELESS:
+        worst = min(scores, key=lambda name: scores[name])
+        raise UserError(
+            f"nothing was learnt: the sessions contradict each other, above all {worst}; "
+            f"remove it from {sessions.folder}, and calibrate again"
+        )
 
 
 def forget(say: Say) -> None:
@@ -120,9 +163,10 @@ def _record(sessions: Sessions, options: CalibrateOptions, say: Say) -> Path:
         for number, phase in enumerate(phases, 1):
             recording = options.recordings.get(phase.folder)
             if recording is None:
-                advice = phase.advice.format(seconds=f"{options.seconds:g}")
-                say(f"\n{number} of {len(phases)}: {phase.heading}. {advice}")
+                say(f"\n{number} of {len(phases)}: {phase.heading}. {phase.advice}")
                 _wait_for_the_user()
+                if phase.folder == AWAY:
+                    time.sleep(WALK_AWAY)
             tally = _collect(draft / phase.folder, options, recording)
             say(_told(phase, tally))
             if phase.folder != AWAY and tally.kept == 0:
@@ -133,7 +177,7 @@ def _record(sessions: Sessions, options: CalibrateOptions, say: Say) -> Path:
     except BaseException:
         sessions.discard(draft)
         raise
-    return sessions.keep(draft)
+    return draft
 
 
 def _collect(folder: Path, options: CalibrateOptions, recording: str | None) -> Tally:
@@ -166,7 +210,10 @@ def _told(phase: _Phase, tally: Tally) -> str:
 
 def _wait_for_the_user() -> None:
     if sys.stdin.isatty():
-        input("Press Enter to begin. ")
+        try:
+            input("Press Enter to begin. ")
+        except EOFError:
+            raise KeyboardInterrupt from None
         return
     # For a person, not for the program: there is nothing to wait on but time.
     time.sleep(GET_READY)
@@ -205,7 +252,7 @@ def weaknesses(held_back: Judgement, crops: Float32Array, sessions: int) -> Iter
     for kind, where in sorted(kinds.items()):
         for label, name in enumerate(LABELS):
             of_kind = where & (held_back.labels == label)
-            if of_kind.sum() >= FEW and right[of_kind].mean() < WEAK:
+            if of_kind.sum() >= TOO_FEW and right[of_kind].mean() < WEAK:
                 found = True
                 yield f"weak: '{name}' {kind}, {right[of_kind].mean():.0%} right"
     if not found:

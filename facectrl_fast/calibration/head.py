@@ -103,11 +103,7 @@ class Calibrator:
         self._anchors = Anchors.packaged()
 
     def fit(self, chosen: np.ndarray | None = None) -> Head:
-        """The head for the chosen pictures (indices), or for all.
-
-        Raises:
-            UserError: they show one label only.
-        """
+        """The head for the chosen pictures (indices), or for all."""
         chosen = np.arange(len(self.labels)) if chosen is None else chosen
         own = np.concatenate([self._plain[chosen], *self._varied[:, chosen]])
         own_labels = np.tile(self.labels[chosen], 1 + VARIATIONS)

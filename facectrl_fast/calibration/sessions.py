@@ -7,6 +7,7 @@ A session appears under its name once it is whole; what a kill left is removed b
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ class Sessions:
     folder: Path
 
     def begin(self) -> Path:
-        """A new, empty folder to record into; ``keep`` or ``reject`` it.
+        """A new, empty folder to record into; ``keep``, ``reject`` or ``discard`` it.
 
         Raises:
             UserError: it cannot be made.
@@ -59,7 +60,7 @@ class Sessions:
         shutil.rmtree(draft, ignore_errors=True)
 
     def add_dataset(self, dataset: Path) -> Path:
-        """Copy a collected dataset, as a session of its own.
+        """Copy a collected dataset; ``keep`` it as a session, or ``discard`` it.
 
         Raises:
             UserError: it is no folder with on/ and off/, or cannot be copied.
@@ -71,11 +72,14 @@ class Sessions:
         try:
             for label in LABELS:
                 shutil.copytree(dataset / label, draft / label)
-        except (OSError, shutil.Error) as error:
+        except shutil.Error as error:
             self.discard(draft)
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise UserError(f"cannot copy {dataset} to {self.folder}: {reason}") from None
-        return self.keep(draft)
+            source, _, reason = error.args[0][0]
+            raise UserError(f"cannot copy {source} to {self.folder}: {reason}") from None
+        except OSError as error:
+            self.discard(draft)
+            raise UserError(f"cannot copy {dataset} to {self.folder}: {error.strerror}") from None
+        return draft
 
     def all(self) -> list[Path]:
         """The whole sessions, oldest first."""
@@ -88,14 +92,16 @@ class Sessions:
         )
 
     def pictures(self) -> list[LabelledPicture]:
-        """All pictures of all sessions; the source is the session's name."""
+        """All pictures of all sessions, see ``session_pictures``."""
         found: list[LabelledPicture] = []
+        seen: set[tuple[int, bytes]] = set()
         for session in self.all():
-            for name, label in ((LABELS[0], 0), (LABELS[1], 1), (AWAY, 1)):
-                found += [
-                    replace(picture, group=f"{session.name} {picture.group}", source=session.name)
-                    for picture in read_label(session / name, label)
-                ]
+            for picture in session_pictures(session):
+                # The same dataset may have been added twice.
+                content = hashlib.sha256(picture.path.read_bytes()).digest()
+                if (picture.label, content) not in seen:
+                    seen.add((picture.label, content))
+                    found.append(picture)
         return found
 
     def _settle(self, session: Path, prefix: str) -> Path:
@@ -111,6 +117,15 @@ class Sessions:
             return session.rename(target)
         except OSError as error:
             raise UserError(f"cannot write to {self.folder}: {error.strerror}") from None
+
+
+def session_pictures(session: Path) -> list[LabelledPicture]:
+    """The pictures of one session; the source is the session's name."""
+    return [
+        replace(picture, group=f"{session.name} {picture.group}", source=session.name)
+        for name, label in ((LABELS[0], 0), (LABELS[1], 1), (AWAY, 1))
+        for picture in read_label(session / name, label)
+    ]
 
 
 def _alive(draft: Path) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass
+from math import inf, isfinite
 from pathlib import Path
 from types import TracebackType
 
@@ -137,16 +138,19 @@ def _parsed(line: str) -> tuple[str, CropRecord] | None:
     try:
         told = json.loads(line)
         x, y, width, height = map(float, told["box"])
+        expansion = float(told["expansion"])
+        if not (all(map(isfinite, (x, y, expansion))) and 0 < width < inf and 0 < height < inf):
+            return None
         record = CropRecord(
             str(told["source"]),
             str(told["session"]),
             str(told["time"]),
             float(told["seconds"]),
             (x, y, width, height),
-            float(told["expansion"]),
+            expansion,
         )
         return str(told["file"]), record
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -10,12 +10,15 @@ import cv2
 import numpy as np
 
 from facectrl_fast.dataset.augment import Augmentation
+from facectrl_fast.dataset.crop_index import INDEX
 from facectrl_fast.dataset.folder import LabelledPicture
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.preprocess import Preprocessing
 
 SIDE = 64
+WIDEST = 1024
+"""Pixels of a side that a picture without an index keeps in memory: far more than a crop needs."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class _Picture:
     pixel_format: PixelFormat
     box: Box
     cut: Preprocessing
+    """How the crop is cut around the box; without expansion where the picture is the crop."""
     face: tuple[float, float]
     """Width and height of the face, in pixels."""
 
@@ -107,18 +111,33 @@ class Crops:
 def _read(picture: LabelledPicture, cut: Preprocessing) -> _Picture:
     image = read_image(picture.path)
     pixel_format = PixelFormat.GRAY8 if image.ndim == 2 else PixelFormat.BGR24
-    beyond = cut.expansion[0] if cut.expansion_unit == "relative" else 0.0
+    shown = cut.expansion[0] if cut.expansion_unit == "relative" else 0.0
+    height, width = image.shape[:2]
     if picture.box is None:
-        height, width = image.shape[:2]
-        face = (width / (1 + beyond), height / (1 + beyond))
+        if max(height, width) > WIDEST:
+            image = _shrunk(image, WIDEST / max(height, width))
+            height, width = image.shape[:2]
+        face = (width / (1 + shown), height / (1 + shown))
         whole = replace(cut, expansion=(0.0, 0.0))
         return _Picture(image, pixel_format, (0, 0, width, height), whole, face)
-    if picture.expansion is not None and picture.expansion < beyond:
+    if picture.expansion is not None and picture.expansion < shown:
         raise UserError(
             f"{picture.path} shows {picture.expansion:g} of the face's sides around it, "
-            f"an expansion of {beyond:g} needs more; collect again, or use less"
+            f"an expansion of {shown:g} needs more; collect again, or use less"
         )
+    try:
+        cut.crop_box(picture.box, width, height)
+    except ValueError:
+        raise UserError(
+            f"{picture.path}: the index says that its face lies outside of it; remove its line "
+            f"from {INDEX}, or the picture"
+        ) from None
     return _Picture(image, pixel_format, picture.box, cut, picture.box[2:])
+
+
+def _shrunk(image: UInt8Array, share: float) -> UInt8Array:
+    size = tuple(max(round(side * share), 1) for side in image.shape[1::-1])
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def read_image(path: Path) -> UInt8Array:

@@ -19,6 +19,8 @@ LABELS = ("on", "off")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 SECONDS = 5.0
 """Of a collected session form a group."""
+_NUMBER = re.compile(r"(?i)(frame|img|image|pic|picture|photo|snapshot|dsc)?[-_ ]?\d+")
+_DATE = re.compile(r"\D*(19|20)\d\d-?[01]\d-?[0-3]\d(?!\d)")
 STRETCH = 50
 """Numbered pictures without a group: this many in a row count as one recording."""
 
@@ -101,15 +103,15 @@ def read_label(
 
 
 def name_group(stem: str) -> str | None:
-    """The group that a picture's name tells of; None for a numbered frame."""
-    if re.fullmatch(r"(?i)(frame|img|image|pic|picture|snapshot)?[-_ ]?\d+", stem):
+    """The group that a picture's name tells of; None for a number, a date or a time."""
+    if _NUMBER.fullmatch(stem) or _DATE.match(stem):
         return None
     return re.split(r"__|-\d+-", stem, maxsplit=1)[0]
 
 
 def _manifest_sources(folder: Path) -> dict[str, str]:
     try:
-        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        with (folder / "manifest.csv").open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
         return {}
@@ -120,7 +122,8 @@ def _manifest_sources(folder: Path) -> dict[str, str]:
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     return [
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"(\d+)", path.stem)
     ]
 
 

@@ -175,6 +175,8 @@ def judge_video(video: Path, truth: Truth, options: RunOptions) -> VideoJudgemen
     Raises:
         UserError: the video, a model or detector file cannot be used.
     """
+    if not video.is_file():
+        raise UserError(f"there is no video {video}; --video takes a file")
     judgement = VideoJudgement(truth)
     source = open_source(str(video), realtime=False)
     source.check()
@@ -188,4 +190,6 @@ def judge_video(video: Path, truth: Truth, options: RunOptions) -> VideoJudgemen
     watcher = Watcher(MainLoop(), source, build_analyzer(options), options, make_players, observer)
     observer.watcher = made[0].watcher = watcher
     watcher.run()
+    if watcher.stopped_by is not None:
+        raise KeyboardInterrupt
     return judgement

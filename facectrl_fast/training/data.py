@@ -94,12 +94,17 @@ class HeadphoneData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
         """Shuffled batches; a last one that is smaller is left out where there are others."""
         order = Shuffled(self.training, self._seed, self._epoch)
-        return self._loader(self.training, order, drop_last=len(self.training) >= self.batch_size)
+        return self._loader(self.training, order, drop_last=self._share() >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
         """All validation crops, in order."""
         order = [(0, index) for index in range(len(self.validation))]
         return self._loader(self.validation, order, drop_last=False)
+
+    def _share(self) -> int:
+        """Training pictures of each process."""
+        processes = self.trainer.world_size if self.trainer is not None else 1
+        return len(self.training) // processes
 
     def _epoch(self) -> int:
         return self.trainer.current_epoch if self.trainer is not None else 0

@@ -40,8 +40,7 @@ def export_model(
         crops: float32 (n, 1, h, w) to compare on.
 
     Raises:
-        UserError: ``out`` cannot be written.
-        RuntimeError: the two runtimes disagree by more than 1e-5.
+        UserError: ``out`` cannot be written, or the two runtimes disagree by more than 1e-5.
     """
     network.eval()
     sample = torch.zeros(1, 1, description.input_height, description.input_width)
@@ -67,7 +66,7 @@ def export_model(
         difference = _disagreement(network, Classifier(draft), crops)
         # Not the other way round: a comparison with NaN is false.
         if not difference <= TOLERANCE:
-            raise RuntimeError(f"PyTorch and ONNX Runtime disagree by {difference:.1e}")
+            raise UserError(f"no model is written: ONNX Runtime disagrees by {difference:.1e}")
         draft.replace(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None

@@ -3,8 +3,8 @@
     python -m facectrl_fast.training.package_model DATA WORK
 
 DATA is the folder with headphones/, lfw/, beauty/ and models/ (YuNet); WORK gets the composed
-dataset and the training run, and is continued where a kill left it. What ships is written into
-facectrl_fast/models.
+dataset and the training run: after a kill, composing starts over and training goes on. What ships
+is written into facectrl_fast/models.
 """
 
 from __future__ import annotations
@@ -87,8 +87,15 @@ def main(arguments: Sequence[str]) -> int:
         compose_pictures(data, dataset)
         if not (run / "report.html").exists():
             train(TASKS["cnn"], dataset, run, OPTIONS, print, progress_bar=sys.stderr.isatty())
-        shutil.copyfile(run / "model.onnx", PACKAGED_MODEL)
-        make_anchors(PACKAGED_MODEL, dataset, ANCHORS)
+        anchors = work / ANCHORS.name
+        make_anchors(run / "model.onnx", dataset, anchors)
+        for made, packaged in ((run / "model.onnx", PACKAGED_MODEL), (anchors, ANCHORS)):
+            draft = packaged.with_name(f".{packaged.name}.draft")
+            shutil.copyfile(made, draft)
+            draft.replace(packaged)
+    except OSError as error:
+        print(f"package_model: {error}", file=sys.stderr)
+        return 1
     except UserError as error:
         print(f"package_model: {error}", file=sys.stderr)
         return error.status

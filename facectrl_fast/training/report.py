@@ -54,7 +54,7 @@ def write_report(
     description = classifier.description
     try:
         card = model_card(description, judgement, disagreement)
-        (folder / "card.md").write_text(card)
+        (folder / "card.md").write_text(card, encoding="utf-8")
         with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
             _curves(history).savefig(folder / "curves.png")
             _confusion(judgement).savefig(folder / "confusion.png")
@@ -62,8 +62,10 @@ def write_report(
             _confidence(judgement).savefig(folder / "confidence.png")
             shown = _mistakes(judgement, pictures, crops)
             shown.savefig(folder / "mistakes.png")
-        # Last: a folder with the page holds a finished run.
-        out.write_text(_page(description, judgement, card))
+        # Last and whole: a folder with the page holds a finished run.
+        draft = out.with_name(f".{out.name}.draft")
+        draft.write_text(_page(description, judgement, card), encoding="utf-8")
+        draft.replace(out)
     except OSError as error:
         raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
     return out
@@ -99,7 +101,9 @@ def model_card(description: ModelDescription, judgement: Judgement, disagreement
     lines += [f"    {line}" for line in judgement_lines(judgement, description.confidence)]
     lines += [
         "",
-        "The model was chosen by these pictures, so expect a little less on others. It knows what "
+        "The model was chosen by these pictures"
+        + (", and its threshold fitted to them" if description.error else "")
+        + ", so expect a little less on others. It knows what "
         "its training pictures show and nothing else: other people, headphones, cameras or light "
         "need pictures of their own.",
         "",
@@ -217,7 +221,7 @@ def _mistakes(
         axes.imshow(large, cmap="gray", vmin=0, vmax=1)
         label = LABELS[judgement.labels[index]]
         axes.set_title(f"{label}, held for {1 - truth[index]:.0%} the other", fontsize=6)
-        axes.text(0, 138, pictures[index].path.name[:24], fontsize=5, color=_GRAY)
+        axes.text(0, 138, pictures[index].path.name[:24], fontsize=5, color=_GRAY, parse_math=False)
     if not worst:
         grid[0].text(0, 0, "no mistakes")
     return figure

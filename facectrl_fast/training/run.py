@@ -6,9 +6,11 @@ augmentation depend on seed and epoch alone, and every epoch ends with a checkpo
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -100,9 +102,14 @@ def train(
     Raises:
         UserError: the dataset cannot be used, or ``out`` cannot be written or holds another run.
     """
-    split = split_by_group(read_folder(dataset), options.validation_share, options.seed)
+    _check_devices(options.devices)
+    if _process():
+        say = _silent
+    pictures = read_folder(dataset)
+    split = split_by_group(pictures, options.validation_share, options.seed)
     data = prepare(task, *split, options)
-    checkpoint = _claim(out, task, dataset, options)
+    # Where several processes train, the first one began alone.
+    checkpoint = _last(out) if _process() else _claim(out, task, dataset, pictures, options)
     say(
         f"{len(data.training)} pictures to train on, {len(data.validation)} of other people or "
         "moments to validate"
@@ -110,7 +117,29 @@ def train(
     if checkpoint is not None:
         say(f"continuing the run in {out}")
     module = fit(task, data, out, options, say, checkpoint, progress_bar)
+    if _process():
+        raise SystemExit(0)  # the first one does the rest
     return _finish(task, module, data, out, options)
+
+
+def _check_devices(wanted: int | None) -> None:
+    there = torch.cuda.device_count()
+    if wanted is not None and 0 < there < wanted:
+        raise UserError(f"--devices {wanted}: there are {there} GPUs here")
+
+
+def _process() -> int:
+    """This process's number among those that Lightning started to train together."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def _silent(_line: str) -> None:
+    """The first process speaks."""
+
+
+def _last(out: Path) -> Path | None:
+    last = out / _CHECKPOINTS / "last.ckpt"
+    return last if last.exists() else None
 
 
 def prepare(
@@ -163,8 +192,9 @@ def fit(
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
-    if trainer.interrupted:
-        raise UserError(f"interrupted; the same command continues the run in {out}")
+    except SystemExit:
+        # Lightning's answer to Ctrl-C.
+        raise KeyboardInterrupt from None
     _load_best(module, best)
     return module
 
@@ -263,16 +293,30 @@ class _EpochLines(Callback):
         self._best = state_dict["best"]
 
 
-def _claim(out: Path, task: Task, dataset: Path, options: TrainingOptions) -> Path | None:
+def _claim(
+    out: Path,
+    task: Task,
+    dataset: Path,
+    pictures: Sequence[LabelledPicture],
+    options: TrainingOptions,
+) -> Path | None:
     """Prepare the run's folder; the checkpoint to continue from, where there is one."""
     check_writable(out / MODEL)
-    chosen = {"task": task.name, "dataset": str(dataset.resolve()), **asdict(options)}
+    chosen = {
+        "task": task.name,
+        "dataset": str(dataset.resolve()),
+        # With other pictures the split would be another, and show what was trained on.
+        "pictures": _digest(pictures),
+        **asdict(options),
+    }
     notes = out / _OPTIONS
     if notes.exists():
         try:
             there = json.loads(notes.read_text())
         except (OSError, ValueError):
-            there = {}
+            there = None
+        if not isinstance(there, dict):
+            raise UserError(f"{notes} is damaged; name another folder with --out")
         if there != chosen:
             differing = ", ".join(k for k in chosen if there.get(k) != chosen[k])
             raise UserError(
@@ -280,14 +324,35 @@ def _claim(out: Path, task: Task, dataset: Path, options: TrainingOptions) -> Pa
             )
         if (out / REPORT).exists():
             raise UserError(f"{out} holds this run, finished; name another folder with --out")
-    elif out.exists() and any(out.iterdir()):
+        last = _last(out)
+        return None if last is None else _readable(last)
+    if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty and holds no run; name another folder with --out")
+    draft = out.with_name(f".{out.name}.draft")
     try:
-        notes.write_text(json.dumps(chosen, indent=2) + "\n")
+        # The folder is empty until it holds the whole file.
+        draft.write_text(json.dumps(chosen, indent=2) + "\n")
+        draft.replace(notes)
     except OSError as error:
         raise UserError(f"cannot write {notes}: {error.strerror}") from None
-    last = out / _CHECKPOINTS / "last.ckpt"
-    return last if last.exists() else None
+    return None
+
+
+def _digest(pictures: Sequence[LabelledPicture]) -> str:
+    listed = hashlib.sha256()
+    for picture in pictures:
+        listed.update(f"{picture.path.name} {picture.label} {picture.group}\n".encode())
+    return listed.hexdigest()
+
+
+def _readable(checkpoint: Path) -> Path:
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=False)
+    except Exception:  # torch raises many kinds for what is no checkpoint
+        raise UserError(
+            f"{checkpoint} is damaged; name another folder with --out to begin anew"
+        ) from None
+    return checkpoint
 
 
 def _load_best(module: TrainingModule, best: ModelCheckpoint) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -23,8 +24,9 @@ from tests.pictures import face_in_portrait, portrait, write_recording
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recordings")
-    write_recording(folder / "on.mp4", headphones=True)
-    write_recording(folder / "off.mp4")
+    for day, brightness in (("", 1.0), ("2", 0.8), ("3", 0.65)):
+        write_recording(folder / f"on{day}.mp4", headphones=True, brightness=brightness)
+        write_recording(folder / f"off{day}.mp4", brightness=brightness)
     write_recording(folder / "away.mp4", there=False, seconds=3)
     return folder
 
@@ -63,7 +65,7 @@ def test_it_learns_from_recordings_and_run_uses_it(calibrate, recordings, home, 
 
 def test_earlier_sessions_are_kept_and_used(calibrate, home, capsys):
     assert calibrate() == 0
-    assert calibrate() == 0
+    assert calibrate("on2.mp4", "off2.mp4") == 0
     out = capsys.readouterr().out
     assert "in 1 session\n" in out
     assert "in 2 sessions" in out
@@ -95,6 +97,35 @@ def test_the_same_twice_teaches_nothing_and_changes_nothing(calibrate, home, cap
     assert default_model() == PACKAGED_MODEL
     (aside,) = (home / "sessions").iterdir()
     assert aside.name.startswith("rejected-")
+
+
+def test_a_session_that_says_the_opposite_of_the_others_does_not_count(calibrate, home, capsys):
+    assert calibrate() == 0
+    assert calibrate("on2.mp4", "off2.mp4") == 0
+    model = (home / "headphones.onnx").read_bytes()
+    assert calibrate("off3.mp4", "on3.mp4") == 1
+    assert "nothing was learnt" in capsys.readouterr().err
+    assert (home / "headphones.onnx").read_bytes() == model
+
+
+def test_pictures_that_cannot_be_used_do_not_stay(recordings, home, tmp_path, capsys):
+    dataset = tmp_path / "mine"
+    for label in ("on", "off"):
+        (dataset / label).mkdir(parents=True)
+        for number in range(12):
+            cv2.imwrite(str(dataset / label / f"{number}.png"), portrait(1.0, label == "on"))
+    (dataset / "on" / "5.png").write_bytes(b"")
+    assert main(["calibrate", "--dataset", str(dataset)]) == 1
+    assert "5.png is not a readable picture" in capsys.readouterr().err
+    assert not list((home / "sessions").iterdir())
+
+
+def test_a_session_that_was_damaged_since_is_left_out(calibrate, home, capsys):
+    assert calibrate() == 0
+    (session,) = (home / "sessions").iterdir()
+    next((session / "on").glob("*.png")).write_bytes(b"")
+    assert calibrate("on2.mp4", "off2.mp4") == 0
+    assert f"session {session.name} is left out" in capsys.readouterr().out
 
 
 def test_a_recording_without_a_face_is_told(calibrate, home, capsys):

@@ -1,5 +1,6 @@
 """Calibration sessions on disk: whole or not there."""
 
+import itertools
 import os
 
 import cv2
@@ -8,6 +9,9 @@ import pytest
 
 from facectrl_fast.calibration.sessions import AWAY, Sessions
 from facectrl_fast.errors import UserError
+
+SHADES = itertools.count()
+"""No two pictures are the same file."""
 
 
 @pytest.fixture
@@ -19,7 +23,9 @@ def record(draft, labels=("on", "off")):
     for label in labels:
         (draft / label).mkdir()
         for number in range(3):
-            cv2.imwrite(str(draft / label / f"{number}.png"), np.zeros((8, 8), np.uint8))
+            cv2.imwrite(
+                str(draft / label / f"{number}.png"), np.full((8, 8), next(SHADES) % 256, np.uint8)
+            )
 
 
 def test_a_session_counts_once_it_is_kept(sessions):
@@ -70,9 +76,19 @@ def test_a_rejected_session_is_kept_aside(sessions):
 def test_a_collected_dataset_becomes_a_session(sessions, tmp_path):
     (tmp_path / "mine").mkdir()
     record(tmp_path / "mine")
-    sessions.add_dataset(tmp_path / "mine")
+    sessions.keep(sessions.add_dataset(tmp_path / "mine"))
     assert len(sessions.pictures()) == 6
     assert (tmp_path / "mine" / "on" / "0.png").exists(), "it is copied"
+
+
+def test_the_same_picture_counts_once(sessions, tmp_path):
+    """In two sessions it would be learnt from and held back at once."""
+    (tmp_path / "mine").mkdir()
+    record(tmp_path / "mine")
+    for _ in range(2):
+        sessions.keep(sessions.add_dataset(tmp_path / "mine"))
+    assert len(sessions.all()) == 2
+    assert len(sessions.pictures()) == 6
 
 
 def test_what_cannot_be_a_session_is_told(sessions, tmp_path):

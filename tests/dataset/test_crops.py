@@ -96,3 +96,13 @@ def test_pictures_of_any_size_become_crops(tmp_path, size):
     np.testing.assert_allclose(crops.plain_crop(0), 0.2, atol=1e-6)
     for epoch in range(5):
         assert crops.crop(epoch, 0).shape == (1, 64, 64)
+
+
+def test_a_huge_picture_is_shrunk_and_one_whose_face_is_elsewhere_is_named(tmp_path):
+    path = tmp_path / "long.png"
+    cv2.imwrite(str(path), np.full((20, 40000), 51, np.uint8))
+    crop = Crops([LabelledPicture(path, 0, "it")], CUT).plain_crop(0)
+    np.testing.assert_allclose(crop, 0.2, atol=1e-6)
+    outside = LabelledPicture(path, 0, "it", (0, 900, 30, 30), expansion=2.0)
+    with pytest.raises(UserError, match=r"long\.png: the index says that its face lies outside"):
+        Crops([outside], CUT)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facectrl_fast.dataset.folder import LabelledPicture, read_folder, split_by_group
+from facectrl_fast.dataset.folder import LabelledPicture, name_group, read_folder, split_by_group
 from facectrl_fast.errors import UserError
 
 
@@ -32,6 +32,39 @@ def test_pictures_come_in_natural_order_with_their_labels(dataset):
 def test_names_tell_the_group(dataset):
     pictures = read_folder(dataset(["ann__1.png", "bob__2.png"], ["ann__3.png", "ann__4.png"]))
     assert [p.group for p in pictures] == ["ann", "bob", "ann", "ann"]
+
+
+def test_names_of_several_pictures_of_one_person_share_a_group(dataset):
+    pictures = read_folder(
+        dataset(["de_10003-2-.jpg", "de_10003-5-.jpg"], ["de_10003.jpg", "ann-portrait.jpg"])
+    )
+    assert [p.group for p in pictures] == ["de_10003", "de_10003", "ann-portrait", "de_10003"]
+
+
+def test_a_manifest_names_the_sources(dataset):
+    folder = dataset(["a.png", "b.png"], ["c.png", "d.png"])
+    (folder / "manifest.csv").write_text("file,label,source\non/a.png,on,webcam\noff/c.png,off,\n")
+    assert [p.source for p in read_folder(folder)] == ["webcam", "", "", ""]
+
+
+def test_a_manifest_without_these_columns_tells_nothing(dataset):
+    folder = dataset(["a.png", "b.png"], ["c.png", "d.png"])
+    (folder / "manifest.csv").write_text("nonsense")
+    assert {p.source for p in read_folder(folder)} == {""}
+
+
+def test_a_manifest_that_is_no_text_is_told(dataset):
+    folder = dataset(["a.png", "b.png"], ["c.png", "d.png"])
+    (folder / "manifest.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"cannot read .*manifest\.csv"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "stem", ["17", "frame_17", "IMG 0017", "2024-01-31-201500", "IMG_20240131_201500"]
+)
+def test_numbers_and_dates_tell_no_group(stem):
+    assert name_group(stem) is None
 
 
 def test_numbered_frames_are_grouped_in_stretches(dataset):

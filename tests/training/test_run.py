@@ -1,6 +1,5 @@
 """Real, small training runs: what comes out is a model file that the program runs."""
 
-import contextlib
 import json
 import os
 import signal
@@ -182,6 +181,50 @@ def test_a_dataset_that_is_a_file_is_told(tmp_path, capsys):
     assert "is not a folder" in capsys.readouterr().err
 
 
+def test_ctrl_c_ends_it_and_the_same_command_goes_on(dataset, tmp_path, capsys):
+    arguments = ["train", "cnn", str(dataset), "--out", str(tmp_path / "run"), "--epochs", "4"]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "facectrl_fast", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("epoch 2"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert main(arguments) == 0
+    assert "continuing the run" in capsys.readouterr().out
+
+
+def test_other_pictures_are_another_run(dataset, tmp_path, capsys):
+    """Split anew, the validation pictures would be some that it was trained on."""
+    out = tmp_path / "run"
+    arguments = ["train", "classifier", str(dataset), "--out", str(out), "--epochs", "1"]
+    assert main(arguments) == 0
+    (out / "report.html").unlink()
+    (dataset / "on" / "person0__0.png").rename(dataset / "on" / "newcomer__0.png")
+    assert main(arguments) == 1
+    assert "holds a run with another pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["run.json", "checkpoints/last.ckpt"])
+def test_a_damaged_run_is_told(dataset, tmp_path, capsys, damage):
+    out = tmp_path / "run"
+    arguments = ["train", "classifier", str(dataset), "--out", str(out), "--epochs", "1"]
+    assert main(arguments) == 0
+    (out / "report.html").unlink()
+    (out / damage).write_bytes(b"[]")
+    capsys.readouterr()
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "is damaged" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_two_processes_train_together(dataset, tmp_path):
     """What several GPUs do, with processes on the CPU."""
     out = tmp_path / "run"
@@ -193,11 +236,12 @@ def test_two_processes_train_together(dataset, tmp_path):
         timeout=200,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 2/2") == 1, "one process speaks"
     assert Classifier(out / "model.onnx").description.network == "classifier"
     assert json.loads((out / "run.json").read_text())["devices"] == 2
 
 
-def test_options_are_checked_before_anything_is_read(tmp_path):
-    with contextlib.suppress(UserError):
+def test_a_dataset_that_is_missing_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(UserError, match="is not a folder"):
         train(TASKS["cnn"], tmp_path / "nowhere", tmp_path / "run", TrainingOptions(), quiet)
     assert not (tmp_path / "run").exists()
