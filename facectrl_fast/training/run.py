@@ -185,7 +185,11 @@ def fit(
     lightning.seed_everything(options.seed, verbose=False)
     module = task.module(data.counts(), crops)
     best = ModelCheckpoint(
-        out / _CHECKPOINTS, "best", monitor=SELECTED_BY, mode="max", save_last=True
+        out / _CHECKPOINTS,
+        "best",
+        monitor=SELECTED_BY,
+        mode="max",
+        enable_version_counter=False,
     )
     trainer = _trainer(task, out, options, best, say, progress_bar)
     try:
@@ -209,11 +213,13 @@ def _trainer(
 ) -> lightning.Trainer:
     callbacks: list[Callback] = [
         _FreshNoise(options.seed),
-        EarlyStopping(SELECTED_BY, mode="max", patience=options.patience or task.patience),
+        _Stopping(SELECTED_BY, mode="max", patience=options.patience or task.patience),
         LearningRateMonitor(),
         _EpochLines(say),
-        # Last, so that a checkpoint holds what the others did at the end of the epoch.
+        # Behind the others, so that a checkpoint holds what they did at the end of the epoch.
         best,
+        # Lightning's own "last" is written with each better one only.
+        ModelCheckpoint(out / _CHECKPOINTS, "last", enable_version_counter=False),
     ]
     if progress_bar:
         callbacks.append(TQDMProgressBar())
@@ -248,6 +254,16 @@ class _WholeCheckpoints(TorchCheckpointIO):
             draft.replace(whole)
         finally:
             draft.unlink(missing_ok=True)
+
+
+class _Stopping(EarlyStopping):
+    """Ends a run early; one that ended so and was killed before its report trains no further."""
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 class _FreshNoise(Callback):
@@ -320,7 +336,7 @@ def _claim(
         if there != chosen:
             differing = ", ".join(k for k in chosen if there.get(k) != chosen[k])
             raise UserError(
-                f"{out} holds a run with another {differing}; name another folder with --out"
+                f"{out} holds a run that differs in {differing}; name another folder with --out"
             )
         if (out / REPORT).exists():
             raise UserError(f"{out} holds this run, finished; name another folder with --out")

@@ -98,14 +98,14 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(dataset, tmp_path, caps
     )
     with process.stdout as lines:
         for line in lines:
-            if line.startswith("epoch 3"):
+            if line.startswith("epoch 4"):
                 break
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert main(arguments("killed")) == 0
     printed = capsys.readouterr().out
     assert "continuing the run" in printed
-    assert "epoch 1/" not in printed
+    assert "epoch 3/" not in printed, "only what was under way is done again"
     assert "epoch 5/5" in printed
     assert main(arguments("undisturbed")) == 0
     np.testing.assert_array_equal(
@@ -123,6 +123,14 @@ def test_the_best_epoch_is_kept_and_early_stopping_ends_the_run(dataset, tmp_pat
     scores = [float(line.split("balanced accuracy ")[1].split()[0]) for line in epochs]
     assert result.best_epoch == 1 + int(np.argmax(scores))
     assert result.balanced_accuracy == pytest.approx(max(scores), abs=1e-4)
+    # Killed before its report was whole, it trains no further.
+    before = outputs(result.model)
+    result.report.unlink()
+    lines.clear()
+    again = train(TASKS["classifier"], dataset, tmp_path / "run", options, lines.append)
+    assert not [line for line in lines if line.startswith("epoch")]
+    assert again.best_epoch == result.best_epoch
+    np.testing.assert_array_equal(outputs(again.model), before)
 
 
 def test_a_folder_with_another_run_is_left_alone(dataset, tmp_path, capsys):
@@ -134,7 +142,7 @@ def test_a_folder_with_another_run_is_left_alone(dataset, tmp_path, capsys):
     assert main([*arguments, "--epochs", "1"]) == 1
     assert "holds this run, finished" in capsys.readouterr().err
     assert main([*arguments, "--epochs", "2"]) == 1
-    assert "holds a run with another epochs" in capsys.readouterr().err
+    assert "holds a run that differs in epochs" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
 
 
@@ -208,7 +216,7 @@ def test_other_pictures_are_another_run(dataset, tmp_path, capsys):
     (out / "report.html").unlink()
     (dataset / "on" / "person0__0.png").rename(dataset / "on" / "newcomer__0.png")
     assert main(arguments) == 1
-    assert "holds a run with another pictures" in capsys.readouterr().err
+    assert "holds a run that differs in pictures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", ["run.json", "checkpoints/last.ckpt"])
