@@ -22,8 +22,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 
+from facectrl_fast.dataset.compose import person_of
 from facectrl_fast.dataset.crops import Crops
-from facectrl_fast.dataset.folder import name_group, read_folder, read_label, split_by_group
+from facectrl_fast.dataset.folder import read_folder, read_label, split_by_group
 from facectrl_fast.training.run import TrainingOptions, fit, prepare
 from facectrl_fast.training.tasks import TASKS
 from facectrl_fast.vision.preprocess import Preprocessing
@@ -32,15 +33,10 @@ CUT = Preprocessing()
 HOG = cv2.HOGDescriptor((64, 64), (16, 16), (8, 8), (8, 8), 9)
 
 
-def person(path):
-    """As compose names the groups of such crops."""
-    return name_group(path.stem.removeprefix("me_")) or path.stem
-
-
 def real_pictures(folder):
     labelled = (("on", 0), ("off", 1), ("earbud_or_neck", 1))
     return [
-        replace(picture, group=person(picture.path), source=name)
+        replace(picture, group=person_of(picture.path), source=name)
         for name, label in labelled
         for picture in read_label(folder / name, label)
     ]
@@ -52,8 +48,7 @@ def group_of(composed):
 
 
 def crops_of(pictures):
-    crops = Crops(pictures, CUT)
-    return np.stack([crops.plain_crop(index) for index in range(len(crops))])
+    return Crops(pictures, CUT).plain_crops()
 
 
 def by_network(task, training, held, options):

@@ -71,11 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader of our output went away, as `| head` does.
+        sys.stderr.close()
+        return 1
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader of our output went away, as `| head` does.
-            sys.stderr.close()
-            return 1
         # What nobody foresaw: a path that is too long, a folder that may not be searched.
         name = "" if error.filename is None else f"{error.filename}: "
         print(f"{PROGRAM}: {name}{error.strerror or error}", file=sys.stderr)
@@ -206,6 +206,19 @@ def _add_demo(commands: _Commands[_Parser]) -> None:
     demo.set_defaults(command=_demo)
 
 
+def _add_recording_options(command: _Parser, defaults: CollectOptions | CalibrateOptions) -> None:
+    command.add_argument("--source", default=defaults.source, metavar="WHAT", help="as for 'run'")
+    command.add_argument(
+        "--backend", choices=BACKENDS, default=defaults.backend, help="as for 'run'"
+    )
+    command.add_argument(
+        "--detector-model", type=Path, metavar="FILE", help="as for 'run': YuNet finds more"
+    )
+    command.add_argument(
+        "--no-preview", dest="preview", action="store_false", help="no window, where there is one"
+    )
+
+
 def _add_collect(commands: _Commands[_Parser]) -> None:
     collect = commands.add_parser(
         "collect",
@@ -221,10 +234,7 @@ def _add_collect(commands: _Commands[_Parser]) -> None:
         "--dataset", type=Path, required=True, metavar="DATASET", help="the folder to add to"
     )
     defaults = CollectOptions()
-    collect.add_argument("--source", default=defaults.source, metavar="WHAT", help="as for 'run'")
-    collect.add_argument(
-        "--backend", choices=BACKENDS, default=defaults.backend, help="as for 'run'"
-    )
+    _add_recording_options(collect, defaults)
     collect.add_argument("--count", type=_positive, metavar="N", help="stop after N crops")
     collect.add_argument("--seconds", type=_positive, metavar="S", help="stop after S seconds")
     collect.add_argument(
@@ -234,12 +244,6 @@ def _add_collect(commands: _Commands[_Parser]) -> None:
         metavar="SHARE",
         help="what crops show beyond the face box, as a share of its sides (default: 1.5, more "
         "than 'train' cuts out of them)",
-    )
-    collect.add_argument(
-        "--detector-model", type=Path, metavar="FILE", help="as for 'run': YuNet finds more"
-    )
-    collect.add_argument(
-        "--no-preview", dest="preview", action="store_false", help="no window, where there is one"
     )
     collect.set_defaults(command=_collect)
 
@@ -269,10 +273,7 @@ def _add_calibrate(commands: _Commands[_Parser]) -> None:
         "on. Do it again in other light, or with other headphones. Nothing leaves this computer.",
     )
     defaults = CalibrateOptions()
-    calibrate.add_argument("--source", default=defaults.source, metavar="WHAT", help="as for 'run'")
-    calibrate.add_argument(
-        "--backend", choices=BACKENDS, default=defaults.backend, help="as for 'run'"
-    )
+    _add_recording_options(calibrate, defaults)
     calibrate.add_argument(
         "--seconds",
         type=_positive,
@@ -286,12 +287,6 @@ def _add_calibrate(commands: _Commands[_Parser]) -> None:
         )
     calibrate.add_argument(
         "--dataset", type=Path, metavar="DATASET", help="what 'collect' made, instead of recording"
-    )
-    calibrate.add_argument(
-        "--detector-model", type=Path, metavar="FILE", help="as for 'run': YuNet finds more"
-    )
-    calibrate.add_argument(
-        "--no-preview", dest="preview", action="store_false", help="no window, where there is one"
     )
     calibrate.add_argument(
         "--forget", action="store_true", help="use the packaged model again; sessions are kept"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from facectrl_fast.dataset.crops import Crops
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import Judgement
+from facectrl_fast.files import make_writable, whole_file
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.models import PACKAGED_MODEL, user_data, user_model
 from facectrl_fast.types import Float32Array
@@ -166,7 +166,7 @@ def _record(sessions: Sessions, options: CalibrateOptions, say: Say) -> Path:
                 say(f"\n{number} of {len(phases)}: {phase.heading}. {phase.advice}")
                 _wait_for_the_user()
                 if phase.folder == AWAY:
-                    time.sleep(WALK_AWAY)
+                    _give_time(WALK_AWAY)
             tally = _collect(draft / phase.folder, options, recording)
             say(_told(phase, tally))
             if phase.folder != AWAY and tally.kept == 0:
@@ -215,8 +215,12 @@ def _wait_for_the_user() -> None:
         except EOFError:
             raise KeyboardInterrupt from None
         return
-    # For a person, not for the program: there is nothing to wait on but time.
-    time.sleep(GET_READY)
+    _give_time(GET_READY)
+
+
+def _give_time(seconds: float) -> None:
+    """For a person, not for the program: there is nothing to wait on but time."""
+    time.sleep(seconds)
 
 
 def _figures(held_back: Judgement, before: Judgement, confidence: float) -> Iterator[str]:
@@ -263,20 +267,15 @@ def weaknesses(held_back: Judgement, crops: Float32Array, sessions: int) -> Iter
 
 def _check_writable(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_writable(folder)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"cannot write to {folder}: no permission")
 
 
 def _write(out: Path, model: bytes) -> None:
-    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
     try:
-        draft.write_bytes(model)
-        Classifier(draft)
-        draft.replace(out)
+        with whole_file(out) as draft:
+            draft.write_bytes(model)
+            Classifier(draft)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)

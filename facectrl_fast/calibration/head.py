@@ -21,7 +21,7 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import ON, Judgement
 from facectrl_fast.models import ANCHORS, PACKAGED_MODEL
 from facectrl_fast.types import Float32Array
-from facectrl_fast.vision.classify import Classifier
+from facectrl_fast.vision.classify import Classifier, logistic
 
 VARIATIONS = 8
 """Of each picture, beside the picture as it is: boxes, light and noise of other days."""
@@ -42,8 +42,7 @@ class Head:
 
     def on_probabilities(self, embedding: Float32Array) -> Float32Array:
         """(n,) of (n, d)."""
-        margin = np.clip(embedding @ self.weights + self.bias, -60, 60)
-        return np.asarray(1 / (1 + np.exp(-margin)), np.float32)
+        return logistic(embedding @ self.weights + self.bias)
 
 
 @dataclass(frozen=True)
@@ -91,9 +90,8 @@ class Calibrator:
         self._folds = min(FOLDS, *map(len, groups))
         cut = base.description.preprocessing
         crops = Crops(pictures, cut, Jitter(), strong_augmentation)
-        plain = np.stack([crops.plain_crop(index) for index in range(len(crops))])
-        self.crops = plain
-        self._plain = base.embed(plain)
+        self.crops = crops.plain_crops()
+        self._plain = base.embed(self.crops)
         self._varied = np.stack(
             [
                 base.embed(np.stack([crops.crop(turn, index) for index in range(len(crops))]))

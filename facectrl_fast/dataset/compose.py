@@ -129,12 +129,12 @@ def from_crops(folder: Path, detector: Detector) -> Iterator[LabelledFace]:
             picture = np.asarray(cv2.resize(picture, (width, height)), np.uint8)
             size = (width / CROP_SCALE, height / CROP_SCALE)
             box = ((width - size[0]) / 2, (height - size[1]) / 2, *size)
-            face = _labelled(picture, box, detector, label, _person(path))
+            face = _labelled(picture, box, detector, label, person_of(path))
             if face is not None:
                 yield face
 
 
-def _person(path: Path) -> str:
+def person_of(path: Path) -> str:
     """The person, or the shooting, that a crop's file name tells of."""
     return name_group(path.stem.removeprefix("me_")) or path.stem
 
@@ -142,7 +142,7 @@ def _person(path: Path) -> str:
 def from_portraits(folder: Path, detector: Detector) -> Iterator[LabelledFace]:
     """The biggest face of each picture below ``folder``; each picture is a group of its own."""
     for path in sorted(folder.rglob("*.[jp][pn]g")):
-        face = _labelled(_read_picture(path), None, detector, "off", _person(path))
+        face = _labelled(_read_picture(path), None, detector, "off", person_of(path))
         if face is not None:
             yield face
 
@@ -219,19 +219,16 @@ def _layers(
     elif bare and by_chance(0.15):
         yield distractors.headband(rng)
     elif bare and by_chance(0.06):
-        yield [_beside(mesh, shift) for shift in [_far(rng)] for mesh in pair]
+        yield _beside(pair, rng)
     if by_chance(0.18):
         yield distractors.hand(rng, skin_colour(face, light))
 
 
-def _far(rng: np.random.Generator) -> np.ndarray:
-    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(17, 26)
-    return np.array([np.cos(angle) * distance, np.sin(angle) * distance, -15.0])
-
-
-def _beside(mesh: Mesh, shift: np.ndarray) -> Mesh:
+def _beside(pair: list[Mesh], rng: np.random.Generator) -> list[Mesh]:
     """A pair that hangs or lies somewhere near the head."""
-    return replace(mesh.moved(np.eye(3), shift), worn=False)
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(17, 26)
+    shift = np.array([np.cos(angle) * distance, np.sin(angle) * distance, -15.0])
+    return [replace(mesh.moved(np.eye(3), shift), worn=False) for mesh in pair]
 
 
 def _put_on(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,6 +106,16 @@ class Crops:
         out = np.empty((1, *self._size), np.float32)
         picture.cut(picture.image, picture.pixel_format, picture.box, out)
         return out
+
+    def plain_crops(self, chosen: Iterable[int] | None = None) -> Float32Array:
+        """Such crops (n, 1, h, w) of the chosen pictures (indices), or of all."""
+        indices = range(len(self)) if chosen is None else chosen
+        return np.stack([self.plain_crop(int(index)) for index in indices])
+
+
+def in_batches(crops: Float32Array) -> list[Float32Array]:
+    """Crops (n, 1, h, w) in parts of about a thousand, for networks."""
+    return np.array_split(crops, max(len(crops) // 1024, 1))
 
 
 def _read(picture: LabelledPicture, cut: Preprocessing) -> _Picture:

@@ -67,10 +67,7 @@ def tube(
     along = np.gradient(path, axis=0)
     across = np.cross(along, outwards)
     across /= np.linalg.norm(across, axis=1, keepdims=True)
-    angles = np.linspace(0, 2 * np.pi, 11)
-    cosine, sine = np.cos(angles), np.sin(angles)
-    wide = np.sign(cosine) * np.abs(cosine) ** 0.5 / 2
-    thick = np.sign(sine) * np.abs(sine) ** 0.5 / 2
+    thick, wide = superellipse(0.5, 0.5, 0.5, count=11).T
     return grid(
         path[:, None]
         + across[:, None] * (width[:, None] * wide)[..., None]

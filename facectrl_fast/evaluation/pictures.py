@@ -29,8 +29,7 @@ def judge_pictures(classifier: Classifier, pictures: Sequence[LabelledPicture]) 
             description.preprocessing,
             size=(description.input_height, description.input_width),
         )
-        batch = np.stack([part.plain_crop(index) for index in range(len(part))])
-        probabilities.append(classifier.on_probabilities(batch))
+        probabilities.append(classifier.on_probabilities(part.plain_crops()))
     return Judgement(
         np.array([picture.label for picture in pictures]),
         np.concatenate(probabilities),

@@ -89,7 +89,7 @@ class HeadphoneData(lightning.LightningDataModule):
         """Training crops (n, 1, 64, 64) as they are, evenly chosen."""
         count = len(self.training)
         chosen = np.linspace(0, count - 1, min(most, count)).astype(int)
-        return torch.from_numpy(np.stack([self.training.plain_crop(int(i)) for i in chosen]))
+        return torch.from_numpy(self.training.plain_crops(chosen))
 
     def train_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
         """Shuffled batches; a last one that is smaller is left out where there are others."""

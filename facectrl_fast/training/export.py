@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,9 @@ import onnx
 import torch
 from torch import nn
 
+from facectrl_fast.dataset.crops import in_batches
 from facectrl_fast.errors import UserError
+from facectrl_fast.files import make_writable, whole_file
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.classify import EMBEDDING, Classifier
 from facectrl_fast.vision.model_file import ModelDescription
@@ -60,18 +61,15 @@ def export_model(
     _drop_notes(model)
     onnx.helper.set_model_props(model, description.to_metadata())
     onnx.checker.check_model(model)
-    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
     try:
-        draft.write_bytes(model.SerializeToString())
-        difference = _disagreement(network, Classifier(draft), crops)
-        # Not the other way round: a comparison with NaN is false.
-        if not difference <= TOLERANCE:
-            raise UserError(f"no model is written: ONNX Runtime disagrees by {difference:.1e}")
-        draft.replace(out)
+        with whole_file(out) as draft:
+            draft.write_bytes(model.SerializeToString())
+            difference = _disagreement(network, Classifier(draft), crops)
+            # Not the other way round: a comparison with NaN is false.
+            if not difference <= TOLERANCE:
+                raise UserError(f"no model is written: ONNX Runtime disagrees by {difference:.1e}")
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
     return difference
 
 
@@ -106,18 +104,16 @@ def check_writable(out: Path) -> None:
         UserError: ``out`` is a folder, or its folder cannot be made or written to.
     """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_writable(out.parent)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
     if out.is_dir():
         raise UserError(f"cannot write {out}: it is a folder; name a file in it")
-    if not os.access(out.parent, os.W_OK):
-        raise UserError(f"cannot write {out}: no permission")
 
 
 def _disagreement(network: nn.Module, classifier: Classifier, crops: Float32Array) -> float:
     differences = []
-    for part in np.array_split(crops, max(len(crops) // 1024, 1)):
+    for part in in_batches(crops):
         with torch.no_grad():
             ours = network(torch.from_numpy(part))
         theirs = torch.from_numpy(classifier.run(part))

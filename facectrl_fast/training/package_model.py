@@ -21,6 +21,7 @@ from facectrl_fast.dataset import compose
 from facectrl_fast.dataset.crops import Crops
 from facectrl_fast.dataset.folder import LABELS, read_folder, split_by_group
 from facectrl_fast.errors import UserError
+from facectrl_fast.files import whole_file
 from facectrl_fast.models import ANCHORS, PACKAGED_MODEL
 from facectrl_fast.training.run import TrainingOptions, train
 from facectrl_fast.training.tasks import TASKS
@@ -64,7 +65,7 @@ def make_anchors(model: Path, dataset: Path, out: Path) -> None:
         those = [picture for picture in strangers if picture.label == label]
         chosen += [those[i] for i in rng.permutation(len(those))[:ANCHORS_A_LABEL]]
     crops = Crops(chosen, classifier.description.preprocessing)
-    embedding = classifier.embed(np.stack([crops.plain_crop(i) for i in range(len(crops))]))
+    embedding = classifier.embed(crops.plain_crops())
     try:
         np.savez_compressed(
             out,
@@ -90,9 +91,8 @@ def main(arguments: Sequence[str]) -> int:
         anchors = work / ANCHORS.name
         make_anchors(run / "model.onnx", dataset, anchors)
         for made, packaged in ((run / "model.onnx", PACKAGED_MODEL), (anchors, ANCHORS)):
-            draft = packaged.with_name(f".{packaged.name}.draft")
-            shutil.copyfile(made, draft)
-            draft.replace(packaged)
+            with whole_file(packaged) as draft:
+                shutil.copyfile(made, draft)
     except OSError as error:
         print(f"package_model: {error}", file=sys.stderr)
         return 1

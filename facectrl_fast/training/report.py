@@ -12,10 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from facectrl_fast.dataset.crops import in_batches
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import ON, Judgement, best_threshold, threshold_scores
 from facectrl_fast.evaluation.text import judgement_lines
+from facectrl_fast.files import whole_file
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.model_file import ModelDescription
@@ -46,7 +48,7 @@ def write_report(
     Raises:
         UserError: something cannot be written.
     """
-    on = np.concatenate([classifier.on_probabilities(part) for part in _parts(crops)])
+    on = np.concatenate([classifier.on_probabilities(part) for part in in_batches(crops)])
     judgement = Judgement(
         np.array([p.label for p in pictures]), on, [p.source or "unknown" for p in pictures]
     )
@@ -63,9 +65,8 @@ def write_report(
             shown = _mistakes(judgement, pictures, crops)
             shown.savefig(folder / "mistakes.png")
         # Last and whole: a folder with the page holds a finished run.
-        draft = out.with_name(f".{out.name}.draft")
-        draft.write_text(_page(description, judgement, card), encoding="utf-8")
-        draft.replace(out)
+        with whole_file(out) as draft:
+            draft.write_text(_page(description, judgement, card), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
     return out
@@ -109,10 +110,6 @@ def model_card(description: ModelDescription, judgement: Judgement, disagreement
         "",
     ]
     return "\n".join(lines)
-
-
-def _parts(crops: Float32Array) -> list[Float32Array]:
-    return np.array_split(crops, max(len(crops) // 1024, 1))
 
 
 def _curves(history: Sequence[dict[str, float]]) -> Figure:

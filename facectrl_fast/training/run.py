@@ -32,6 +32,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from facectrl_fast import __version__
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture, read_folder, split_by_group
 from facectrl_fast.errors import UserError
+from facectrl_fast.files import whole_file
 from facectrl_fast.training.data import HeadphoneData
 from facectrl_fast.training.export import check_writable, export_model
 from facectrl_fast.training.report import write_report
@@ -245,15 +246,11 @@ class _WholeCheckpoints(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         whole = Path(path)
-        draft = whole.with_name(f".{whole.name}.draft")
         packed = io.BytesIO()
         torch.save(checkpoint, packed)
-        try:
-            whole.parent.mkdir(parents=True, exist_ok=True)
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(whole) as draft:
             draft.write_bytes(packed.getvalue())
-            draft.replace(whole)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 class _Stopping(EarlyStopping):
@@ -385,9 +382,7 @@ def _finish(
     options: TrainingOptions,
 ) -> TrainingResult:
     """Export the best weights and write the report."""
-    crops = torch.stack(
-        [torch.from_numpy(data.validation.plain_crop(i)) for i in range(len(data.validation))]
-    )
+    crops = torch.from_numpy(data.validation.plain_crops())
     labels = torch.from_numpy(data.validation.labels)
     with torch.no_grad():
         outputs = torch.cat([module.validation_output(part) for part in torch.split(crops, 1024)])

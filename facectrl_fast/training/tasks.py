@@ -23,6 +23,7 @@ from facectrl_fast.training.networks import (
     seed_classifier,
     small_cnn,
 )
+from facectrl_fast.vision.classify import logistic
 from facectrl_fast.vision.model_file import ErrorThreshold
 
 SELECTED_BY = "val_balanced_accuracy"
@@ -34,8 +35,9 @@ class TrainingModule(lightning.LightningModule):
 
     network: nn.Module
 
-    def __init__(self) -> None:
+    def __init__(self, optimizer: OptimizerChoice) -> None:
         super().__init__()
+        self._optimizer = optimizer
         self.history: list[dict[str, float]] = []
         """Of each epoch: its number, losses, metrics and learning rate."""
         self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -56,6 +58,10 @@ class TrainingModule(lightning.LightningModule):
     def learnt(self, labels: torch.Tensor) -> torch.Tensor:
         """Which pictures (n,) are of a label that is learnt, and so count in the loss."""
         return torch.ones_like(labels, dtype=torch.bool)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """As chosen for the task."""
+        return self._optimizer.build(self)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """One step."""
@@ -112,9 +118,8 @@ class ClassifierModule(TrainingModule):
     def __init__(
         self, network: Classifier, label_weights: torch.Tensor, optimizer: OptimizerChoice
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer)
         self.network: Classifier = network
-        self._choice = optimizer
         self._loss = nn.CrossEntropyLoss(label_weights, label_smoothing=optimizer.label_smoothing)
 
     def loss(self, crops: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -131,10 +136,6 @@ class ClassifierModule(TrainingModule):
         """The likelier label."""
         return Judgement(labels.numpy(), outputs.numpy())
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """As chosen for the task."""
-        return self._choice.build(self)
-
 
 class ReconstructionModule(TrainingModule):
     """Trained on one label; what comes back with a larger error is the other."""
@@ -142,9 +143,8 @@ class ReconstructionModule(TrainingModule):
     def __init__(
         self, network: Autoencoder | VariationalAutoencoder, optimizer: OptimizerChoice
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer)
         self.network: Autoencoder | VariationalAutoencoder = network
-        self._choice = optimizer
         self.threshold = ErrorThreshold(0.0, 1.0)
 
     def loss(self, crops: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
@@ -163,13 +163,8 @@ class ReconstructionModule(TrainingModule):
     def judge(self, outputs: torch.Tensor, labels: torch.Tensor) -> Judgement:
         """On up to the mean error of the ``on`` pictures and three of its spreads."""
         self.threshold = error_threshold(outputs.numpy(), labels.numpy())
-        margin = (self.threshold.limit - outputs.numpy()) / self.threshold.sigma
-        on = 1 / (1 + np.exp(-np.clip(margin, -60, 60)))
-        return Judgement(labels.numpy(), on.astype(np.float32))
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """As chosen for the task."""
-        return self._choice.build(self)
+        margin = self.threshold.margin(outputs.numpy())
+        return Judgement(labels.numpy(), logistic(margin))
 
 
 def error_threshold(errors: np.ndarray, labels: np.ndarray) -> ErrorThreshold:

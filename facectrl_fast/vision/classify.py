@@ -44,6 +44,11 @@ def open_session(path: Path) -> ort.InferenceSession:
         raise UserError(f"{path} is not a usable ONNX model: {reason}") from None
 
 
+def logistic(margin: np.ndarray) -> Float32Array:
+    """Probabilities (n,) of margins (n,): 0.5 at 0."""
+    return np.asarray(1 / (1 + np.exp(np.clip(-margin, -60, 60))), np.float32)
+
+
 @dataclass(frozen=True)
 class Classification:
     """What the classifier makes of one face."""
@@ -100,10 +105,10 @@ class Classifier:
         output = self.run(batch)
         error = self.description.error
         if error is not None:
-            margin = (error.limit - output[:, 0]) / error.sigma
+            margin = error.margin(output[:, 0])
         else:
             margin = output[:, self._on] - output[:, 1 - self._on]
-        return np.asarray(1 / (1 + np.exp(np.clip(-margin, -60, 60))), np.float32)
+        return logistic(margin)
 
     def run(self, batch: Float32Array) -> Float32Array:
         """The model's output for such crops: logits (n, 2), or errors (n, 1)."""

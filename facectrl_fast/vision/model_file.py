@@ -29,6 +29,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from facectrl_fast.errors import UserError
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -50,6 +52,10 @@ class ErrorThreshold:
     def limit(self) -> float:
         """The largest error that counts as ``on``."""
         return self.mean + self.sigmas * self.sigma
+
+    def margin(self, errors: np.ndarray) -> np.ndarray:
+        """How far errors (n,) stay below the limit, in sigmas."""
+        return np.asarray((self.limit - errors) / self.sigma)
 
 
 @dataclass(frozen=True)
