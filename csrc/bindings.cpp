@@ -15,6 +15,7 @@
 #include "frame_ring.hpp"
 #include "gate.hpp"
 #include "preprocess.hpp"
+#include "template_match.hpp"
 #include "v4l2_capture.hpp"
 #include "v4l2_device.hpp"
 
@@ -312,9 +313,14 @@ const char* name_of(CaptureEnd end) {
     return "failed";
 }
 
-// The gate keeps state and works without the GIL, so it brings a lock of its own.
+// What keeps state and works without the GIL brings a lock of its own.
 struct PyGate {
     LumaGate gate;
+    std::mutex mutex;
+};
+
+struct PyTemplateMatch {
+    TemplateMatch match;
     std::mutex mutex;
 };
 
@@ -396,6 +402,9 @@ PYBIND11_MODULE(_native, m) {
                  if (!slot) return std::nullopt;
                  return PyWriteSlot{std::move(slot), r.layout};
              })
+        .def(
+            "wanted", [](const PyRing& r, double timestamp) { return r.ring->wanted(timestamp); },
+            py::arg("timestamp"))
         .def(
             "wait_wanted",
             [](PyRing& r, double timeout) {
@@ -579,4 +588,35 @@ PYBIND11_MODULE(_native, m) {
             const std::lock_guard lock(g.mutex);
             g.gate.forget();
         });
+
+    py::class_<PyTemplateMatch>(m, "TemplateMatch")
+        .def(py::init<>())
+        .def(
+            "start",
+            [](PyTemplateMatch& t, const py::array& image, PixelFormat format,
+               const std::array<double, 4>& box) {
+                const ImageView view = view_of(image, format);
+                const Box checked = checked_box(box);
+                // Safe: the caller's reference keeps `image` alive, the lock guards the match.
+                const py::gil_scoped_release unlocked;
+                const std::lock_guard lock(t.mutex);
+                t.match.start(view, checked);
+            },
+            py::arg("image"), py::arg("pixel_format"), py::arg("box"))
+        .def(
+            "update",
+            [](PyTemplateMatch& t, const py::array& image, PixelFormat format) {
+                const ImageView view = view_of(image, format);
+                TemplateFind find;
+                {
+                    // Safe: as above; the result is the caller's own.
+                    const py::gil_scoped_release unlocked;
+                    const std::lock_guard lock(t.mutex);
+                    find = t.match.update(view);
+                }
+                const Box& box = find.box;
+                return py::make_tuple(py::make_tuple(box.x, box.y, box.width, box.height),
+                                      find.similarity);
+            },
+            py::arg("image"), py::arg("pixel_format"));
 }

@@ -1,12 +1,11 @@
 #include "gate.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
 
-#include "gray_pixel.hpp"
+#include "luma_grid.hpp"
 
 namespace facectrl {
 namespace {
@@ -19,25 +18,14 @@ constexpr std::size_t kCells =
 constexpr float kQuietShare = 0.2f;
 constexpr float kQuietDeviations = 0.2533f;
 
-template <float (*Gray)(const std::uint8_t*)>
-void sample_as(const ImageView& image, std::vector<float>& cells) {
-    constexpr int kAcross = LumaGate::kColumns * LumaGate::kSamples;
-    constexpr int kDown = LumaGate::kRows * LumaGate::kSamples;
-    constexpr float kWeight = 1.0f / (LumaGate::kSamples * LumaGate::kSamples);
-    std::array<std::size_t, kAcross> offsets;
-    for (int i = 0; i < kAcross; ++i) {
-        const int x = (2 * i + 1) * image.width / (2 * kAcross);
-        offsets[static_cast<std::size_t>(i)] =
-            static_cast<std::size_t>(x) * bytes_per_pixel(image.format);
+// Of an image with that many rows or columns: the middles of as many stretches as there are samples.
+std::vector<int> sampled(int size, int cells) {
+    const int count = cells * LumaGate::kSamples;
+    std::vector<int> places(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) {
+        places[static_cast<std::size_t>(i)] = (2 * i + 1) * size / (2 * count);
     }
-    cells.assign(kCells, 0.0f);
-    for (int j = 0; j < kDown; ++j) {
-        const std::uint8_t* row = image.row((2 * j + 1) * image.height / (2 * kDown));
-        float* cell = &cells[static_cast<std::size_t>(j / LumaGate::kSamples * LumaGate::kColumns)];
-        for (std::size_t i = 0; i < kAcross; ++i) {
-            cell[i / LumaGate::kSamples] += kWeight * Gray(row + offsets[i]);
-        }
-    }
+    return places;
 }
 
 double mean(const std::vector<float>& values) {
@@ -51,13 +39,8 @@ void LumaGate::sample(const ImageView& image) {
     if (image.width < kColumns || image.height < kRows) {
         throw std::invalid_argument("image: smaller than the gate's grid of 32 x 24 cells");
     }
-    switch (image.format) {
-    case PixelFormat::BGR24: return sample_as<bgr_gray>(image, cells_);
-    case PixelFormat::GRAY8: return sample_as<full_gray>(image, cells_);
-    case PixelFormat::UYVY: return sample_as<limited_gray_second>(image, cells_);
-    case PixelFormat::YUYV:
-    case PixelFormat::NV12: return sample_as<limited_gray>(image, cells_);
-    }
+    sample_cells(image, sampled(image.width, kColumns), sampled(image.height, kRows), kSamples,
+                 cells_);
 }
 
 SceneChange LumaGate::compare(const ImageView& image) {

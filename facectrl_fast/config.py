@@ -10,8 +10,9 @@ from facectrl_fast.models import PACKAGED_MODEL
 
 DETECTORS = ("auto", "yunet", "haar", "haar-seed")
 BACKENDS = ("v4l2", "opencv")
+SAVE_POWER = ("auto", "always", "never")
 TASK_NAMES = ("classifier", "cnn", "autoencoder", "vae")
-TRACKERS = ("none", "csrt", "kcf", "mosse")
+TRACKERS = ("template", "none", "csrt", "kcf", "mosse")
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,12 @@ class RunOptions:
     """A player's name, None for whichever played last."""
     detector: str = "auto"
     detector_model: Path | None = None
-    tracker: str = "none"
+    tracker: str = TRACKERS[0]
     model: Path = PACKAGED_MODEL
     rate: float = 10.0
-    """Analyses a second."""
+    """Analyses a second, at most."""
+    save_power: str = SAVE_POWER[0]
+    """Whether to look less often: on battery and in the power-saver profile, or as told."""
     dry_run: bool = False
     preview: bool = False
     record: Path | None = None

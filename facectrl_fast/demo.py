@@ -13,10 +13,10 @@ from facectrl_fast.build import build_watcher
 from facectrl_fast.config import RunOptions
 from facectrl_fast.dataset.headphones import HeadphoneStyle, draw_headphones
 from facectrl_fast.decide.policy import Status
+from facectrl_fast.desktop.bus import open_session_bus
 from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.models import DEMO_PHOTO
-from facectrl_fast.player.mpris import open_session_bus
 from facectrl_fast.player.private_bus import PrivateBus
 from facectrl_fast.types import UInt8Array, Verdict
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from facectrl_fast._native import instruction_sets
 from facectrl_fast.capture.source import open_source
+from facectrl_fast.desktop.bus import open_session_bus
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_MODEL
 from facectrl_fast.player.known import running_players
-from facectrl_fast.player.mpris import open_session_bus, short_name
+from facectrl_fast.player.mpris import short_name
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.detect import open_detector
 

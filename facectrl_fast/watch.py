@@ -13,8 +13,9 @@ from facectrl_fast.capture.source import Source, Stream
 from facectrl_fast.config import RunOptions
 from facectrl_fast.decide.policy import Policy, Status
 from facectrl_fast.decide.vote import VoteWindow
-from facectrl_fast.desktop.preview import Display, View
+from facectrl_fast.desktop.display import Display, View
 from facectrl_fast.errors import CameraAwayError, UserError
+from facectrl_fast.governor import Governor, Rates
 from facectrl_fast.mainloop import MainLoop, SignalWatch
 from facectrl_fast.player.mpris import PlayerEvents, short_name
 from facectrl_fast.types import Action, Command, Decision, Frame
@@ -49,6 +50,14 @@ class Players(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """Somebody who goes on until told to stop."""
+
+    def close(self) -> None:
+        """Stop."""
+        ...
+
+
 class Watcher:
     """Watches the camera while a player is there, and does what the policy says.
 
@@ -63,13 +72,15 @@ class Watcher:
         options: RunOptions,
         make_players: Callable[[PlayerEvents], Players],
         display: Display | None = None,
+        watch_power: Callable[[Callable[[bool], None]], Closable | None] | None = None,
     ) -> None:
         self._loop = loop
         self._source = source
         self._analyzer = analyzer
-        self._interval = 1 / options.rate
+        self.governor = Governor(Rates.below(options.rate))
         self._wanted = options.player
         self._display = display
+        self._watch_power = watch_power
         self._votes = VoteWindow()
         self._policy = Policy()
         self._players = make_players(self)
@@ -78,7 +89,6 @@ class Watcher:
         self._stream: Stream | None = None
         self._watch: int | None = None
         self._reopening = Reopening(loop, source, self._open_stream)
-        self._due = float("-inf")
         self._opened_before = False
         self._seen = False  # a frame of this stream
         self._ended = False
@@ -98,8 +108,11 @@ class Watcher:
             UserError: the source failed, or the session bus went away.
         """
         stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        power: Closable | None = None
         with SignalWatch(self._loop, stop, self._on_signal):
             try:
+                if self._watch_power is not None:
+                    power = self._watch_power(self._on_power)
                 self._players.start()
                 if not self._there:
                     log.info("waiting for %s", self._wanted or "a media player")
@@ -108,6 +121,8 @@ class Watcher:
                 self._close_stream()
                 self._reopening.cancel()
                 self._players.close()
+                if power is not None:
+                    power.close()
                 if self._display is not None:
                     self._display.close()
 
@@ -180,7 +195,7 @@ class Watcher:
             self._loop.remove(self._watch)
         self._stream.close()
         self._stream = self._watch = None
-        self._due = float("-inf")
+        self.governor.forget()
         self._recent.clear()
         self._analyzer.forget()
         self._votes.clear()
@@ -202,9 +217,7 @@ class Watcher:
             self._reopening.succeeded()
         self._judge(frame, stream)
         if self._stream is stream:
-            # Counted from when it was due, so that the rate holds between a camera's frames.
-            self._due = max(self._due + self._interval, frame.timestamp)
-            stream.ring.arm(frame.seq, self._due)
+            stream.ring.arm(frame.seq, self.governor.due)
 
     def _judge(self, frame: Frame, stream: Stream) -> None:
         sighting = self._analyzer.analyze(frame)
@@ -216,6 +229,7 @@ class Watcher:
         ):
             self._decision = decision
             self._act(decision)
+        self.governor.looked(sighting, self._decision, self._votes.decides_at)
         if self._display is not None:
             view = View(self._votes.leaning, self._decision, *self._rates(frame))
             if not self._display.show(frame, sighting, view):
@@ -254,6 +268,10 @@ class Watcher:
         log.info("stopping: %s", signal.Signals(number).name)
         self.stopped_by = number
         self._loop.quit()
+
+    def _on_power(self, saving: bool) -> None:
+        self.governor.saving = saving
+        log.info("looking less often, to save energy" if saving else "looking as often as usual")
 
     def _rates(self, frame: Frame) -> tuple[float, float]:
         """Frames and analyses a second over the last analyses."""

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from facectrl_fast.decide.policy import Status
+from facectrl_fast.desktop.bus import open_session_bus
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.builtin import BuiltinPlayer
-from facectrl_fast.player.mpris import MprisPlayers, open_session_bus
+from facectrl_fast.player.mpris import MprisPlayers
 from facectrl_fast.player.private_bus import PrivateBus
 from tests.program import MPV, Program
 

@@ -100,6 +100,35 @@ def moved_share(now, kept):
     return (residuals > limit).mean(), limit
 
 
+def patch_cells(image, pixel_format, box, columns, rows):
+    """(rows, columns) means of 2 x 2 samples a cell of the box; outside, the edge goes on."""
+    picture = gray(image, pixel_format)
+    x, y, width, height = box
+
+    def places(start, pitch, cells, limit):
+        at = np.floor(start + (np.arange(cells * 2) + 0.5) * pitch / 2)
+        return np.clip(at, 0, limit - 1).astype(int)
+
+    ys = places(y, height / rows, rows, picture.shape[0])
+    xs = places(x, width / columns, columns, picture.shape[1])
+    return picture[np.ix_(ys, xs)].reshape(rows, 2, columns, 2).mean(axis=(1, 3))
+
+
+def similarities(first, second, pixel_format, box):
+    """(21, 17) correlations of the box's patch with those shifted by whole cells around it."""
+    x, y, width, height = box
+    wanted = patch_cells(first, pixel_format, box, 16, 20)
+    around = patch_cells(
+        second, pixel_format, (x - width / 2, y - height / 2, 2 * width, 2 * height), 32, 40
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(around, (20, 16))
+    deviations = windows - windows.mean(axis=(2, 3), keepdims=True)
+    wanted = wanted - wanted.mean()
+    norms = np.sqrt((deviations**2).sum(axis=(2, 3)) * (wanted**2).sum())
+    flat = (deviations.std(axis=(2, 3)) < 2) | (wanted.std() < 2)
+    return np.where(flat, 0, (deviations * wanted).sum(axis=(2, 3)) / np.maximum(norms, 1e-9))
+
+
 class Votes:
     """The vote window the slow way: keeps every vote."""
 

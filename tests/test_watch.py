@@ -154,11 +154,13 @@ def test_a_glance_aside_changes_nothing(clip, watch):
     assert players.asked == []
 
 
-@pytest.mark.parametrize("rate", [5, 10])
-def test_the_rate_of_analyses_is_kept(clip, watch, rate):
-    watcher, _ = watch(clip(("on", 4)), rate=rate)
+@pytest.mark.parametrize(("rate", "afterwards"), [(5, 4), (10, 5)])
+def test_it_looks_as_often_as_told_until_it_is_sure_then_half_as_often(
+    clip, watch, rate, afterwards
+):
+    watcher, _ = watch(clip(("on", 6)), rate=rate)
     watcher.run()
-    assert watcher.analyses == pytest.approx(4 * rate, abs=1)
+    assert watcher.analyses == pytest.approx(rate + 5 * afterwards, abs=2)
 
 
 def test_without_a_player_the_camera_stays_closed(loop, clip, watch):

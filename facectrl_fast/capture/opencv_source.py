@@ -18,6 +18,8 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.types import PixelFormat
 
 SLOTS = 4
+ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]
+"""More threads decode no cheaper, and wake each other several times a frame."""
 """One being written, one the newest, one being analysed, one to spare."""
 CUT_OFF = 0.02
 """A file whose end, this share of it, cannot be read counts as damaged."""
@@ -78,8 +80,10 @@ class OpenCvSource:
         if self._is_url:
             # The default is half a minute, in which the program would be deaf.
             limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 3000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 3000]
-            return cv2.VideoCapture(self.name, cv2.CAP_FFMPEG, limits)
-        return cv2.VideoCapture(self.name)
+            return cv2.VideoCapture(self.name, cv2.CAP_FFMPEG, limits + ONE_THREAD)
+        capture = cv2.VideoCapture(self.name, cv2.CAP_FFMPEG, ONE_THREAD)
+        # What FFmpeg cannot read may be a series of pictures, or what another backend knows.
+        return capture if capture.isOpened() else cv2.VideoCapture(self.name)
 
     def _probe(self) -> tuple[cv2.VideoCapture, int, int]:
         capture = self._capture()
@@ -158,7 +162,8 @@ class OpenCvStream:
                 if not self._stop.is_set():
                     self.error = UserError(f"{self._name} stopped giving pictures")
                 return
-            if not self._hand_over(time.monotonic()):
+            now = time.monotonic()
+            if self.ring.wanted(now) and not self._hand_over(now):
                 return
 
     def _read_recording(self) -> None:
@@ -178,11 +183,12 @@ class OpenCvStream:
             due = self._start + position
             if self._realtime and self._stop.wait(max(due - time.monotonic(), 0)):
                 return
-            if not self._hand_over(due):
+            # A frame that nobody waits for is decoded, since others build on it, but not converted.
+            if self.ring.wanted(due) and not self._hand_over(due):
                 return
 
     def _hand_over(self, timestamp: float) -> bool:
-        """Decode the grabbed frame into a slot; False where the stream has to end."""
+        """Convert the grabbed frame into a slot; False where the stream has to end."""
         slot = self.ring.begin_write()
         if slot is None:
             return not self.ring.closed

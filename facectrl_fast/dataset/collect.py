@@ -19,8 +19,9 @@ from facectrl_fast.dataset.crop_index import CropRecord, CropWriter
 from facectrl_fast.desktop.preview import PreviewWindow, draw_face, screen_answers
 from facectrl_fast.mainloop import MainLoop, SignalWatch
 from facectrl_fast.types import Face, Float32Array, Frame, PixelFormat, UInt8Array
-from facectrl_fast.vision.detect import open_detector, to_gray
+from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.locate import Locator
+from facectrl_fast.vision.luma import to_gray
 from facectrl_fast.vision.preprocess import Preprocessing
 
 EVERY = 0.2

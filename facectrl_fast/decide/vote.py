@@ -32,7 +32,8 @@ class VoteWindow:
         Raises:
             ValueError: a window is not positive, or least_votes is out of range.
         """
-        self._counter = VoteCounter((window, window, no_face_window), least_votes)
+        self._windows = (window, window, no_face_window)
+        self._counter = VoteCounter(self._windows, least_votes)
 
     def add(self, verdict: Verdict, timestamp: float) -> Decision | None:
         """Count a verdict; the decision while it has held for the whole window, else None.
@@ -55,6 +56,12 @@ class VoteWindow:
         """The running streak's verdict and start, for display."""
         verdict = self._counter.verdict
         return None if verdict is None else (Verdict(verdict), self._counter.streak_start)
+
+    @property
+    def decides_at(self) -> float | None:
+        """When the running streak will have held for its window, or has; None without one."""
+        verdict = self._counter.verdict
+        return None if verdict is None else self._counter.streak_start + self._windows[verdict]
 
     def clear(self) -> None:
         """Forget all verdicts: the camera was away."""

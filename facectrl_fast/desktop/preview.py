@@ -5,15 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 
+from facectrl_fast.desktop.display import View
 from facectrl_fast.errors import UserError
-from facectrl_fast.types import Decision, Face, Frame, PixelFormat, UInt8Array, Verdict
+from facectrl_fast.types import Face, Frame, PixelFormat, UInt8Array, Verdict
 from facectrl_fast.vision.analyze import Sighting
 
 Colour = tuple[int, int, int]
@@ -32,31 +31,6 @@ _CODES = {
     PixelFormat.UYVY: cv2.COLOR_YUV2BGR_UYVY,
     PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12,
 }
-
-
-@dataclass(frozen=True)
-class View:
-    """What the overlay tells beside the sighting."""
-
-    leaning: tuple[Verdict, float] | None
-    """The running vote: its verdict and since when."""
-    decision: Decision | None
-    camera_rate: float
-    """Frames a second."""
-    analysis_rate: float
-    """Analyses a second."""
-
-
-class Display(Protocol):
-    """Takes each analysed frame."""
-
-    def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
-        """Show it; False once the user wants to quit."""
-        ...
-
-    def close(self) -> None:
-        """No more frames come."""
-        ...
 
 
 def draw_overlay(frame: Frame, sighting: Sighting, view: View) -> UInt8Array:

@@ -17,7 +17,7 @@ from statistics import median
 from facectrl_fast.build import build_analyzer
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.config import RunOptions
-from facectrl_fast.desktop.preview import View
+from facectrl_fast.desktop.display import View
 from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.dry_run import DryRunPlayers

@@ -9,11 +9,11 @@ import dbus
 import dbus.service
 
 from facectrl_fast.decide.policy import Status
+from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE
 from facectrl_fast.player.mpris import (
     OBJECT_PATH,
     PLAYER_INTERFACE,
     PREFIX,
-    PROPERTIES_INTERFACE,
 )
 
 _ROOT_INTERFACE = "org.mpris.MediaPlayer2"

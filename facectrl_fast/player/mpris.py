@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from facectrl_fast.decide.policy import RESULT, Status
-from facectrl_fast.errors import UsageError, UserError
+from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE
+from facectrl_fast.errors import UsageError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.types import Action, Command
 
@@ -19,7 +20,6 @@ log = logging.getLogger(__name__)
 PREFIX = "org.mpris.MediaPlayer2."
 OBJECT_PATH = "/org/mpris/MediaPlayer2"
 PLAYER_INTERFACE = "org.mpris.MediaPlayer2.Player"
-PROPERTIES_INTERFACE = "org.freedesktop.DBus.Properties"
 TIMEOUT = 2.0
 """Seconds that a player may take to answer."""
 SETTLE = 1.0
@@ -81,34 +81,6 @@ def short_name(bus_name: str) -> str:
     return bus_name.removeprefix(PREFIX)
 
 
-def open_session_bus(address: str | None = None) -> Any:
-    """A private connection to the session bus, dispatched by whichever MainLoop runs.
-
-    Args:
-        address: of another bus than the session's.
-
-    Raises:
-        UserError: there is no bus, or dbus-python is not installed.
-    """
-    try:
-        import dbus.bus
-        from dbus.mainloop.glib import DBusGMainLoop
-    except ImportError as error:
-        raise UserError(f"dbus-python is missing ({error}); install facectrl-fast again") from None
-    try:
-        bus = dbus.bus.BusConnection(
-            address or dbus.bus.BusConnection.TYPE_SESSION, mainloop=DBusGMainLoop()
-        )
-    except dbus.DBusException as error:
-        raise UserError(
-            f"no session bus ({error.get_dbus_message()}); run this inside your desktop session, "
-            "or under dbus-run-session"
-        ) from None
-    # libdbus would end the process without a word.
-    bus.set_exit_on_disconnect(False)
-    return bus
-
-
 @dataclass
 class _Player:
     name: str
@@ -140,7 +112,7 @@ class MprisPlayers:
 
         Args:
             loop: dispatches everything.
-            bus: a connection from ``open_session_bus``; closed by ``close``.
+            bus: a connection from desktop/bus.py; closed by ``close``.
             wanted: a player's name as in ``check_player_name``, None for all players.
             events: is told what happens.
         """

@@ -9,7 +9,7 @@ from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.locate import Locator
 
-GRACE = 0.3
+GRACE = 0.2
 """Seconds for which a face that was just there may be missed before the verdict is NO_FACE."""
 
 
@@ -24,6 +24,12 @@ class Sighting:
     """Of wearing headphones; None without a classified face."""
     still: bool = False
     """Repeated from the frame before, since nothing moved."""
+    moved: float = 0.0
+    """Share of the picture that moved since the frame analysed before."""
+    missed: bool = False
+    """A face that was just there is not found: look again, soon."""
+    blind: bool = False
+    """Too dark to see anybody."""
 
 
 class FrameAnalyzer:
@@ -35,8 +41,8 @@ class FrameAnalyzer:
         self._classifier = classifier
         self._last: Sighting | None = None
         self._face_seen = float("-inf")
-        # False while a face that was just there is missed: that is no verdict to repeat.
-        self._settled = True
+        self._there = False
+        self._misses = 0
 
     def analyze(self, frame: Frame) -> Sighting:
         """The sighting of a frame; frames come in the order of their timestamps."""
@@ -47,10 +53,11 @@ class FrameAnalyzer:
             self._last = None
             self._locator.forget()
             verdict = Verdict.NO_FACE if scene.covered else Verdict.UNSURE
-            return Sighting(verdict, now)
-        if scene.still and self._last is not None and self._settled:
-            return replace(self._last, timestamp=now, still=True)
-        self._last = self._examine(frame)
+            return Sighting(verdict, now, blind=True)
+        # What is only missed for now is no verdict to repeat.
+        if scene.still and self._last is not None and not self._last.missed:
+            return replace(self._last, timestamp=now, still=True, moved=0.0)
+        self._last = replace(self._examine(frame), moved=scene.moved)
         self._gate.analysed(now)
         return self._last
 
@@ -59,15 +66,20 @@ class FrameAnalyzer:
         self._gate.forget()
         self._locator.forget()
         self._last = None
-        self._face_seen = float("-inf")
+        self._there = False
 
     def _examine(self, frame: Frame) -> Sighting:
         now = frame.timestamp
         face = self._locator.locate(frame)
         if face is None:
-            self._settled = now - self._face_seen >= GRACE
-            return Sighting(Verdict.NO_FACE if self._settled else Verdict.UNSURE, now)
-        self._settled = True
+            # However seldom it is looked, a single miss is no absence.
+            if self._there and (self._misses == 0 or now - self._face_seen < GRACE):
+                self._misses += 1
+                return Sighting(Verdict.UNSURE, now, missed=True)
+            self._there = False
+            return Sighting(Verdict.NO_FACE, now)
+        self._there = True
+        self._misses = 0
         self._face_seen = now
         result = self._classifier.classify(frame.array, frame.pixel_format, face.box)
         return Sighting(result.verdict, now, face, result.on_probability)

@@ -26,6 +26,8 @@ class Scene:
 
     still: bool
     """Nothing moved since the frame that was analysed last: its verdict holds."""
+    moved: float
+    """Share of the picture that did."""
     blind: bool
     """Too dark or too flat to see anybody."""
     covered: bool
@@ -69,7 +71,7 @@ class Gate:
         self._blind = blind
         fresh = 0 <= timestamp - self._analysed < self._reexamine
         still = fresh and change.moved_share < self._still_share
-        return Scene(still, blind, self._covered)
+        return Scene(still, change.moved_share, blind, self._covered)
 
     def analysed(self, timestamp: float) -> None:
         """The frame looked at last was analysed: compare with it from now on."""

@@ -8,10 +8,10 @@ from facectrl_fast.types import Box, Face, Frame, PixelFormat
 from facectrl_fast.vision.detect import Detector
 from facectrl_fast.vision.track import Tracker
 
-SEARCH_EVERYWHERE = 1.0
+SEARCH_EVERYWHERE = 2.0
 """Seconds after which the whole frame is searched again: a bigger face may have come."""
-VALIDATE = 0.5
-"""Seconds for which a tracker is believed without asking the detector."""
+AS_BIG = 0.8
+"""Of the known face's height: the smallest face that such a search is for."""
 NEIGHBOURHOOD = 1.0
 """The part of the frame searched around a known face: the box grown by this share of it."""
 LEAST_IN_NEIGHBOURHOOD = 0.3
@@ -44,7 +44,7 @@ class Locator:
             return self._search(frame, self._face)
         if self._tracker is None:
             found = self._near(frame, self._face.box)
-        elif now - self._validated < VALIDATE:
+        elif now - self._validated < self._tracker.trusted_for:
             box = self._tracker.update(frame.array, frame.pixel_format)
             found = None if box is None else replace(self._face, box=box, landmarks=None)
         else:
@@ -62,7 +62,9 @@ class Locator:
         self._face = None
 
     def _search(self, frame: Frame, known: Face | None = None) -> Face | None:
-        faces = self._detector.detect(frame.array, frame.pixel_format)
+        # Bigger faces are found in a smaller picture, for less.
+        least = None if known is None else AS_BIG * known.box[3] / frame.height
+        faces = self._detector.detect(frame.array, frame.pixel_format, least)
         found = next((face for face in faces if _is_inside(face, frame)), None)
         if found is None and known is not None:
             # Looked at closely, a face that was just there may still be found.

@@ -12,7 +12,7 @@ import pytest
 from facectrl_fast._native import V4l2Capture
 from facectrl_fast.capture.video_node import describe
 from facectrl_fast.types import PixelFormat
-from facectrl_fast.vision.detect import to_gray
+from facectrl_fast.vision.luma import to_gray
 from tests.camera.conftest import DRIVER, frames
 
 FORMATS = {

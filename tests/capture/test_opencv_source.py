@@ -169,6 +169,7 @@ def test_pictures_too_small_for_a_face_are_told(make_video):
 
 def test_a_picture_size_that_changes_is_told():
     ring = FrameRing(4, PixelFormat.BGR24, 32, 24)
+    ring.arm(99)
     stream = OpenCvStream("it", ChangingCapture(), ring, pace=None)
     stream._thread.join(20)
     assert "changed its picture size" in str(stream.error)

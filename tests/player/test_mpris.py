@@ -4,6 +4,7 @@ import dbus
 import pytest
 
 from facectrl_fast.decide.policy import Status
+from facectrl_fast.desktop.bus import open_session_bus
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.player.builtin import BuiltinPlayer
 from facectrl_fast.player.mpris import (
@@ -12,7 +13,6 @@ from facectrl_fast.player.mpris import (
     PREFIX,
     check_player_name,
     matches,
-    open_session_bus,
 )
 from facectrl_fast.types import Action, Command
 

@@ -96,7 +96,16 @@ def test_a_face_missed_for_a_moment_abstains(classifier):
     verdicts = [analyzer.analyze(f).verdict for f in frames]
     on, unsure, nobody = Verdict.HEADPHONES_ON, Verdict.UNSURE, Verdict.NO_FACE
     # In frame 1 the neighbourhood is asked, then the whole frame, which finds it.
-    assert verdicts == [on, on, unsure, unsure, nobody, nobody]
+    assert verdicts == [on, on, unsure, nobody, nobody, nobody]
+
+
+def test_however_seldom_it_looks_a_single_miss_is_no_absence(classifier):
+    script = iter([True, False, False, False, False])
+    analyzer, _ = make(classifier, there=lambda: next(script, False))
+    frames = as_frames([scene(235, i) for i in range(3)], step=0.25)
+    sightings = [analyzer.analyze(f) for f in frames]
+    assert [s.missed for s in sightings] == [False, True, False]
+    assert [s.verdict for s in sightings][1:] == [Verdict.UNSURE, Verdict.NO_FACE]
 
 
 def test_a_covered_lens_is_leaving_and_uncovering_ends_it(classifier):
