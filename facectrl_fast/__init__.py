@@ -1,5 +1,12 @@
 """Plays and pauses your media player as you wear your headphones or leave."""
 
-from importlib.metadata import version
+from __future__ import annotations
 
-__version__ = version("facectrl-fast")
+
+def __getattr__(name: str) -> str:
+    # Late: to read a package's metadata costs as much as the rest of '--help'.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("facectrl-fast")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

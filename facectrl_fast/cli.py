@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from facectrl_fast import __version__
 from facectrl_fast.config import (
     BACKENDS,
     DETECTORS,
@@ -22,6 +21,7 @@ from facectrl_fast.config import (
 )
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.models import default_model
+from facectrl_fast.process import prepare_process
 
 PROGRAM = "facectrl-fast"
 
@@ -48,6 +48,19 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see '{self.prog} --help')")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import facectrl_fast
+
+        print(f"{PROGRAM} {facectrl_fast.__version__}")
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_run(commands)
     _add_demo(commands)
@@ -395,6 +408,7 @@ def _add_evaluate(commands: _Commands[_Parser]) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     _start_logging()
+    prepare_process()
     from facectrl_fast.build import build_watcher
     from facectrl_fast.mainloop import MainLoop
     from facectrl_fast.profile import Profile

@@ -126,9 +126,7 @@ def test_one_that_says_so_is_enough(serve, watch):
     told.become([True, False])
 
 
-def test_a_teller_that_comes_later_is_heard_and_one_that_goes_is_forgotten(
-    serve, watch
-):
+def test_a_teller_that_comes_later_is_heard_and_one_that_goes_is_forgotten(serve, watch):
     told = watch()
     service = serve(UPOWER, True)
     told.become([True])

@@ -1,0 +1,247 @@
+"""What watching costs: CPU time, wake-ups, memory and reactions of the whole program.
+
+    python bench/energy.py [--video FILE --truth JSON] [--from 36] [--seconds 60] [--rounds 3]
+
+Plays a stretch of a recording at its own pace to a player on a private bus, through the program and
+through what it is compared with, one after the other, again and again; prints a table of medians
+and writes the single runs as JSON. The columns:
+
+- ours; ours, saving: the program as it comes, and as on battery
+- ungoverned: the same with a search and a classification for each of 30 frames a second
+- seed: a plain Python loop in the seed's manner: a capture thread, Haar, CSRT on each frame
+- ours, still room; ours, no player: nobody there and nothing moves; nothing to control
+- decoding: what reads the recording, alone
+
+Without --video it is the Talking Face recording, or where that is missing the demo's clip. The
+stretch is played from raw pictures, as a camera gives them: --keep-format decodes the file itself.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facectrl_fast.decide.policy import Status
+from facectrl_fast.desktop.bus import open_session_bus
+from facectrl_fast.evaluation.video import Truth
+from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.player.builtin import BuiltinPlayer
+from facectrl_fast.player.private_bus import PrivateBus
+from facectrl_fast.types import Command
+
+HERE = Path(__file__).parent
+SHARED = HERE.parents[1] / "shared/data"
+WANTED = {Status.PLAYING: Command.PLAY, Status.PAUSED: Command.PAUSE}
+REACTION = 3.5
+"""Seconds after a change in which what is done counts as the reaction to it."""
+
+
+def write_raw(images, path, rate):
+    size = images[0].shape[1::-1]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"I420"), rate, size)
+    for image in images:
+        writer.write(image)
+    writer.release()
+
+
+def cut(video, begin, seconds):
+    """The pictures of a stretch of a video, and their rate."""
+    capture = cv2.VideoCapture(str(video))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    for _ in range(round(begin * rate)):
+        capture.grab()
+    images = []
+    while len(images) < round(seconds * rate) and capture.grab():
+        images.append(capture.retrieve()[1])
+    return images, rate
+
+
+def still_room(size, seconds, rate):
+    """A textured wall with a camera's noise."""
+    rng = np.random.default_rng(0)
+    wall = cv2.resize(rng.uniform(60, 180, (12, 16)).astype(np.float32), size)
+    some = [np.clip(wall + rng.normal(0, 2, wall.shape), 0, 255).astype(np.uint8) for _ in range(9)]
+    some = [cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) for image in some]
+    return [some[rng.integers(len(some))] for _ in range(round(seconds * rate))]
+
+
+class Run:
+    """One process and the player that it controls."""
+
+    def __init__(self, program, video, detector_model, player="demo"):
+        self.changes = []
+        loop = MainLoop()
+        with PrivateBus() as address:
+            bus = open_session_bus(address)
+            builtin = None
+            if player is not None:
+                builtin = BuiltinPlayer(bus, player, Status.PAUSED, self._changed)
+            self.spawned = time.monotonic()
+            child = subprocess.Popen(
+                [sys.executable, HERE / "energy_programs.py", program, video, detector_model or ""],
+                env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": address},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            ended = os.pidfd_open(child.pid)
+            loop.watch_fd(ended, loop.quit)
+            loop.run()
+            os.close(ended)
+            output = child.communicate()[0]
+            if child.returncode or not output:
+                raise SystemExit(f"{program} failed")
+            self.used = json.loads(output.splitlines()[-1])
+            if builtin is not None:
+                builtin.close()
+            bus.close()
+
+    def _changed(self, status):
+        self.changes.append((time.monotonic(), WANTED[status]))
+
+    def per_minute(self, key):
+        return self.used[key] / self.used["seconds"] * 60
+
+    def reactions(self, truth):
+        """Seconds that each change of the truth took, None where it was missed; false actions."""
+        first = self.used["first_frame"]
+        done = [(at - first, command) for at, command in self.changes]
+        delays, right = [], set()
+        for begin, end, command in truth.commands():
+            hits = [i for i, (at, what) in enumerate(done) if begin <= at < end and what is command]
+            right.update(hits[:1])
+            delays.append(done[hits[0]][0] - begin if hits else None)
+        return delays, len(done) - len(right)
+
+
+def table(runs, truth):
+    """The rows of the table, as texts."""
+    yield (
+        f"{'':18}{'CPU s':>8}{'without':>9}{'wake-':>8}{'MiB':>6}{'MiB':>6}{'analy-':>8}"
+        f"{'reaction s':>16}{'':>8}"
+    )
+    yield (
+        f"{'a minute of':18}{'':>8}{'decoding':>9}{'ups':>8}{'peak':>6}{'now':>6}{'ses':>8}"
+        f"{'median':>8}{'worst':>8}{'missed':>8}{'false':>7}"
+    )
+    cpu = {
+        name: statistics.median(run.per_minute("cpu") for run in all) for name, all in runs.items()
+    }
+    for name, all in runs.items():
+        middle = {key: statistics.median(r.used[key] for r in all) for key in ("peak", "resident")}
+        wakes = statistics.median(run.per_minute("wakes") for run in all)
+        looks = statistics.median(run.per_minute("analyses") for run in all)
+        row = (
+            f"{name:18}{cpu[name]:>8.3f}{max(cpu[name] - cpu['decoding'], 0):>9.3f}{wakes:>8.0f}"
+            f"{middle['peak']:>6.0f}{middle['resident']:>6.0f}{looks:>8.0f}"
+        )
+        if name in ("ours", "ours, saving", "ungoverned", "seed"):
+            judged = [run.reactions(truth) for run in all]
+            delays = [d for found, _ in judged for d in found[1:] if d is not None]
+            missed = sum(d is None for found, _ in judged for d in found)
+            false = sum(count for _, count in judged)
+            median, worst = (statistics.median(delays), max(delays)) if delays else (0, 0)
+            row += f"{median:>8.2f}{worst:>8.2f}{missed:>8}{false:>7}"
+        yield row
+    for other in ("seed", "ungoverned"):
+        if other in cpu:
+            yield (
+                f"ours / {other}: 1/{cpu[other] / cpu['ours']:.0f}, without decoding "
+                f"1/{(cpu[other] - cpu['decoding']) / (cpu['ours'] - cpu['decoding']):.0f}"
+            )
+    starts = [run.changes[0][0] - run.spawned for run in runs["ours"] if run.changes]
+    if starts:
+        yield f"start to the first Play: {statistics.median(starts):.2f} s"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--video", type=Path)
+    parser.add_argument("--truth", type=Path)
+    parser.add_argument("--from", type=float, default=36, dest="begin", metavar="SECOND")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--detector-model", type=Path, help="YuNet; else Haar everywhere")
+    parser.add_argument("--keep-format", action="store_true", help="play the file as it is coded")
+    parser.add_argument("--without", nargs="*", default=[], help="columns to leave out")
+    parser.add_argument("--json", type=Path, default=Path("build/energy.json"))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clip, room, truth = prepare(given, Path(folder))
+        model = given.detector_model
+        plan = {
+            "ours": lambda: Run("ours", clip, model),
+            "ours, saving": lambda: Run("ours, saving", clip, model),
+            "ungoverned": lambda: Run("ungoverned", clip, model),
+            "seed": lambda: Run("seed", clip, model),
+            "ours, still room": lambda: Run("ours", room, model),
+            "ours, no player": lambda: Run("idle", clip, model, player=None),
+            "decoding": lambda: Run("decoding", clip, model),
+        }
+        runs = {name: [] for name in plan if name not in given.without}
+        for number in range(given.rounds):
+            for name in runs:
+                print(f"round {number + 1}: {name}", file=sys.stderr, flush=True)
+                runs[name].append(plan[name]())
+    print("\n".join(table(runs, truth)))
+    given.json.parent.mkdir(parents=True, exist_ok=True)
+    given.json.write_text(
+        json.dumps({name: [run.used for run in all] for name, all in runs.items()}, indent=1)
+    )
+
+
+def prepare(given, folder):
+    """The clip, the still room, and the truth of the clip."""
+    video, truth = given.video, given.truth
+    if video is None:
+        video, truth = SHARED / "video/franck.mp4", SHARED / "video/franck.json"
+        if given.detector_model is None:
+            model = SHARED / "models/face_detection_yunet_2023mar.onnx"
+            given.detector_model = model if model.exists() else None
+    if video.exists() and truth is not None:
+        told = Truth.read(truth)
+        images, rate = cut(video, given.begin, given.seconds)
+        states = [(max(t - given.begin, 0.0), state) for t, state in told.changes]
+        inside = [(t, s) for t, s in states if 0 < t < given.seconds]
+        told = Truth(((0.0, told.state(given.begin)), *inside))
+    else:
+        video, images, rate, told = demo_clip(folder)
+    clip = folder / "clip.avi"
+    if given.keep_format:
+        clip, told = video, Truth.read(truth) if truth else told
+    else:
+        write_raw(images, clip, rate)
+    room = folder / "room.avi"
+    size = images[0].shape[1::-1]
+    write_raw(still_room(size, len(images) / rate, rate), room, rate)
+    return clip, room, told
+
+
+def demo_clip(folder):
+    from facectrl_fast.demo import SCENES, write_clip
+    from facectrl_fast.types import Verdict
+
+    states = {
+        Verdict.HEADPHONES_ON: "on",
+        Verdict.HEADPHONES_OFF: "off",
+        Verdict.NO_FACE: "away",
+    }
+    video = folder / "demo.mp4"
+    write_clip(video)
+    at, changes = 0.0, []
+    for scene in SCENES:
+        changes.append((at, states[scene.shows]))
+        at += scene.seconds
+    images, rate = cut(video, 0, at)
+    return video, images, rate, Truth(tuple(changes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""The programs that bench/energy.py compares; each is a process of its own.
+
+    python bench/energy_programs.py NAME SOURCE DETECTOR_MODEL
+
+Prints one line of JSON: what the process used from the third second of the recording to its end,
+and when it saw the first frame. The player is found on the session bus.
+"""
+
+import json
+import logging
+import os
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+
+START = time.monotonic()
+SETTLED = 3.0
+"""Seconds into the recording from which on it counts as steady."""
+
+
+class Usage:
+    """What this process used between two moments."""
+
+    def __init__(self):
+        self.result = {"start": START}
+        self._before = None
+
+    def first_frame(self):
+        self.result["first_frame"] = time.monotonic()
+
+    def steady(self):
+        self._before = self._now()
+        self.result["resident_early"] = resident()
+
+    def end(self, **more):
+        after = self._now()
+        seconds = after[0] - self._before[0]
+        self.result |= {
+            "seconds": seconds,
+            "cpu": after[1] - self._before[1],
+            "wakes": after[2] - self._before[2],
+            "resident": resident(),
+            "peak": peak(),
+            **more,
+        }
+        print(json.dumps(self.result), flush=True)
+
+    @staticmethod
+    def _now():
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return time.monotonic(), time.process_time(), used.ru_nvcsw
+
+
+def resident():
+    """MiB of this process in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def peak():
+    """MiB of it at most so far; what getrusage tells goes back to before the program began."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+class FirstFrame(logging.Handler):
+    """Listens for what the program logs when it has seen the first frame."""
+
+    def __init__(self, heard):
+        super().__init__()
+        self._heard = heard
+
+    def emit(self, record):
+        if record.msg.startswith("watching"):
+            self._heard()
+
+
+def run_watcher(build, usage):
+    """Run a Watcher to the end of its source, and measure it meanwhile."""
+    from facectrl_fast.mainloop import MainLoop
+
+    loop = MainLoop()
+    counts = {}
+
+    def steady():
+        usage.steady()
+        counts["analyses"] = watcher.analyses
+
+    def first_frame():
+        usage.first_frame()
+        loop.call_later(SETTLED, steady)
+
+    log = logging.getLogger("facectrl_fast")
+    log.setLevel(logging.INFO)
+    log.addHandler(FirstFrame(first_frame))
+    watcher = build(loop)
+    watcher.run()
+    usage.end(analyses=watcher.analyses - counts["analyses"])
+
+
+def ours(source, detector_model, usage, **options):
+    """The program as it comes."""
+    from facectrl_fast.process import prepare_process
+
+    prepare_process()
+    from facectrl_fast.build import build_watcher
+    from facectrl_fast.config import RunOptions
+
+    chosen = RunOptions(source=source, detector_model=detector_model, **options)
+    run_watcher(lambda loop: build_watcher(loop, chosen), usage)
+
+
+def ungoverned(source, detector_model, usage):
+    """Ours, but each of 30 frames a second is searched for faces and classified."""
+    from facectrl_fast.build import build_watcher
+    from facectrl_fast.config import RunOptions
+    from facectrl_fast.governor import Governor, Rates
+    from facectrl_fast.vision.analyze import FrameAnalyzer
+    from facectrl_fast.vision.classify import Classifier
+    from facectrl_fast.vision.detect import open_detector
+    from facectrl_fast.vision.gate import Gate
+
+    class Search:
+        """Takes the locator's place; has no memory."""
+
+        def __init__(self, detector):
+            self._detector = detector
+
+        def locate(self, frame):
+            return next(iter(self._detector.detect(frame.array, frame.pixel_format)), None)
+
+        def forget(self):
+            pass
+
+    def build(loop):
+        options = RunOptions(source=source, detector_model=detector_model, save_power="never")
+        watcher = build_watcher(loop, options)
+        detector = open_detector("yunet" if detector_model else "haar", detector_model)
+        watcher._analyzer = FrameAnalyzer(Gate(still_share=0), Search(detector), Classifier())
+        watcher.governor = Governor(Rates(1000, 1000, 1000))
+        return watcher
+
+    run_watcher(build, usage)
+
+
+def decoding(source, _detector_model, usage):
+    """Nothing but what reads the recording at its pace."""
+    import cv2
+
+    from facectrl_fast.capture.source import open_source
+
+    cv2.setNumThreads(1)
+    stream = open_source(source).open()
+    usage.first_frame()
+    # Nobody wants a frame: what follows is the recording's own cost.
+    ended = threading.Event()
+    threading.Timer(SETTLED, usage.steady).start()
+    while not stream.ring.closed:
+        ended.wait(0.5)
+    stream.close()
+    usage.end(analyses=0)
+
+
+def seed_manner(source, _detector_model, usage):
+    """A plain loop as the seed's: a capture thread, Haar, then CSRT on each frame."""
+    import cv2
+    import dbus
+    import numpy as np
+    import onnxruntime as ort
+
+    from facectrl_fast.models import PACKAGED_MODEL
+
+    capture = cv2.VideoCapture(source)
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    newest = [None]
+    arrived = threading.Condition()
+
+    def read():
+        start = time.monotonic()
+        number = 0
+        while capture.isOpened():
+            there, image = capture.read()
+            if not there:
+                break
+            time.sleep(max(start + number / rate - time.monotonic(), 0))
+            number += 1
+            with arrived:
+                newest[0] = image
+                arrived.notify()
+        with arrived:
+            newest[0] = False
+            arrived.notify()
+
+    cascade = cv2.CascadeClassifier(
+        str(Path(cv2.__file__).parent / "data/haarcascade_frontalface_default.xml")
+    )
+    session = ort.InferenceSession(str(PACKAGED_MODEL), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    bus = dbus.SessionBus()
+    player = next(n for n in bus.list_names() if n.startswith("org.mpris.MediaPlayer2."))
+    player = bus.get_object(player, "/org/mpris/MediaPlayer2")
+    reader = threading.Thread(target=read)
+    reader.start()
+    tracker, verdicts, decided, frames, begun = None, [], None, 0, None
+    while True:
+        with arrived:
+            while newest[0] is None:
+                arrived.wait()
+            image, newest[0] = newest[0], None
+        if image is False:
+            break
+        if begun is None:
+            usage.first_frame()
+            begun = time.monotonic()
+        elif usage._before is None and time.monotonic() - begun > SETTLED:
+            usage.steady()
+            frames = 0
+        frames += 1
+        height, width = image.shape[:2]
+        box = None
+        if tracker is not None:
+            found, box = tracker.update(image)
+            tracker, box = (tracker, box) if found else (None, None)
+        if tracker is None:
+            gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+            sizes = (height // 4, width // 4), (height, width)
+            boxes = cascade.detectMultiScale(gray, 1.5, 4, minSize=sizes[0], maxSize=sizes[1])
+            if len(boxes):
+                box = max(boxes, key=lambda b: b[2] * b[3])
+                tracker = cv2.TrackerCSRT.create()
+                tracker.init(image, tuple(int(v) for v in box))
+        verdict = None
+        if box is not None:
+            x, y, w, h = (int(v) for v in box)
+            grow_x, grow_y = round(0.45 * w), round(0.45 * h)
+            crop = image[max(y - grow_y, 0) : y + h + grow_y, max(x - grow_x, 0) : x + w + grow_x]
+            if crop.size:
+                crop = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (64, 64))
+                crop = np.float32(crop / 255.0)[None, None]
+                logits = session.run(None, {name: crop})[0][0]
+                verdict = "Play" if logits[0] > logits[1] else "Pause"
+        verdicts = [*verdicts, verdict or "Pause"][-30:]
+        if len(verdicts) == 30 and len(set(verdicts)) == 1 and verdicts[0] != decided:
+            decided = verdicts[0]
+            player.get_dbus_method(decided, "org.mpris.MediaPlayer2.Player")()
+    reader.join()
+    usage.end(analyses=frames)
+
+
+def idle(source, detector_model, usage):
+    """The program as it comes, for as long as the others take; nothing to control is there."""
+    import cv2
+
+    from facectrl_fast.process import prepare_process
+
+    prepare_process()
+    from facectrl_fast.build import build_watcher
+    from facectrl_fast.config import RunOptions
+    from facectrl_fast.mainloop import MainLoop
+
+    capture = cv2.VideoCapture(source)
+    seconds = capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    loop = MainLoop()
+    watcher = build_watcher(loop, RunOptions(source=source, detector_model=detector_model))
+    usage.first_frame()
+    loop.call_later(SETTLED, usage.steady)
+    loop.call_later(seconds, loop.quit)
+    watcher.run()
+    usage.end(analyses=watcher.analyses)
+
+
+PROGRAMS = {
+    "idle": idle,
+    "ours": ours,
+    "ours, saving": lambda *given: ours(*given, save_power="always"),
+    "ungoverned": ungoverned,
+    "seed": seed_manner,
+    "decoding": decoding,
+}
+
+if __name__ == "__main__":
+    program, video, model = sys.argv[1:]
+    PROGRAMS[program](video, Path(model) if model else None, Usage())

@@ -1,0 +1,78 @@
+"""The process imports little, starts few threads, and sends nothing."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def run(code, **environment):
+    """Run it in a process of its own; its last line."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def test_help_needs_no_numpy():
+    code = """
+        import contextlib, io, sys
+        from facectrl_fast.cli import main
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+            main(["--help"])
+        print({"numpy", "cv2", "dbus", "onnxruntime", "importlib.metadata"} & set(sys.modules))
+    """
+    assert run(code) == "set()"
+
+
+def test_a_camera_is_watched_without_opencv_and_whatever_training_needs():
+    code = """
+        import sys
+        import facectrl_fast.build, facectrl_fast.watch, facectrl_fast.player.mpris
+        from facectrl_fast.capture.source import open_source
+        from facectrl_fast.vision.classify import Classifier
+        from facectrl_fast.vision.track import open_tracker
+        open_source("auto")
+        Classifier()
+        open_tracker("template")
+        heavy = {"cv2", "onnx", "torch", "matplotlib", "scipy", "sklearn"}
+        print(heavy & set(sys.modules))
+    """
+    assert run(code) == "set()"
+
+
+def test_onnx_runtime_keeps_no_database_and_starts_no_thread_to_tell_of_us(tmp_path):
+    code = """
+        import os
+        from facectrl_fast.process import prepare_process
+        prepare_process()
+        import numpy as np
+        from facectrl_fast.vision.classify import Classifier
+        classifier = Classifier()
+        classifier.run(np.zeros((1, 1, 64, 64), np.float32))
+        print(len(os.listdir("/proc/self/task")))
+    """
+    # ONNX Runtime is silent by itself where tests run.
+    environment = dict.fromkeys(("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY"), "")
+    assert run(code, HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path), **environment) == "1"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_timers_may_be_late_together(tmp_path):
+    code = """
+        import threading
+        from facectrl_fast.process import prepare_process
+        prepare_process()
+        print(open("/proc/self/timerslack_ns").read().strip())
+    """
+    try:
+        slack = run(code)
+    except subprocess.CalledProcessError:
+        pytest.skip("the kernel does not tell timer slack")
+    assert int(slack) == 10_000_000
