@@ -11,9 +11,10 @@ cdef enum:
 cdef class VoteCounter:
     """A streak of equal verdicts, as small integers; O(1) a vote, nothing allocated.
 
-    ``windows[v]`` is how long verdict ``v`` must hold, in seconds. All verdicts of the window
-    agree exactly if the streak began before it; the last ``least_votes`` times of the streak tell
-    whether there are enough of them in it.
+    ``windows[v]`` is how long verdict ``v`` must hold, in seconds; a verdict beyond them abstains.
+    All verdicts of the window agree exactly if the streak began before it; the last
+    ``least_votes`` times of the streak tell whether there are enough of them in it. A decision is
+    ``make_decision(verdict, start of the streak)``, made once a streak.
     """
 
     cdef double windows[CAPACITY]
@@ -24,8 +25,10 @@ cdef class VoteCounter:
     cdef long long count
     cdef double since
     cdef double last
+    cdef object make_decision
+    cdef object decision
 
-    def __init__(self, windows, int least_votes):
+    def __init__(self, windows, int least_votes, make_decision):
         if not 1 <= len(windows) <= CAPACITY:
             raise ValueError("windows: need 1 to 64 of them")
         if not 1 <= least_votes <= CAPACITY:
@@ -36,6 +39,7 @@ cdef class VoteCounter:
             self.windows[i] = window
         self.kinds = len(windows)
         self.least_votes = least_votes
+        self.make_decision = make_decision
         self.clear()
 
     cpdef void clear(self):
@@ -44,14 +48,29 @@ cdef class VoteCounter:
         self.count = 0
         self.since = 0.0
         self.last = 0.0
+        self.decision = None
 
-    cpdef bint add(self, int verdict, double timestamp) except -1:
-        """Count one verdict; True while it has held for its whole window.
+    def add(self, verdict, double timestamp):
+        """Count a verdict; the decision while it has held for the whole window, else None.
 
-        A pause longer than the verdict's window, or a clock that went backwards, starts the
-        streak anew: nobody knows what was there in between.
+        Args:
+            verdict: what the frame shows.
+            timestamp: the frame's, in seconds.
+
+        Raises:
+            ValueError: the timestamp is not finite, or the verdict negative.
         """
-        if not 0 <= verdict < self.kinds:
+        cdef int kind = verdict
+        if kind >= self.kinds or not self.held(kind, timestamp):
+            return None
+        if self.decision is None:
+            self.decision = self.make_decision(verdict, self.since)
+        return self.decision
+
+    cdef int held(self, int verdict, double timestamp) except -1:
+        # A pause longer than the verdict's window, or a clock that went backwards, starts the
+        # streak anew: nobody knows what was there in between.
+        if verdict < 0:
             raise ValueError("verdict: unknown")
         if not isfinite(timestamp):
             raise ValueError("timestamp: must be finite")
@@ -61,6 +80,7 @@ cdef class VoteCounter:
             self.current = verdict
             self.since = timestamp
             self.count = 0
+            self.decision = None
         self.last = timestamp
         self.times[self.count % self.least_votes] = timestamp
         self.count += 1
@@ -70,11 +90,6 @@ cdef class VoteCounter:
         return timestamp - self.times[self.count % self.least_votes] <= window
 
     @property
-    def verdict(self):
-        """The verdict of the running streak, None before the first."""
-        return None if self.current == NONE else self.current
-
-    @property
-    def streak_start(self):
-        """When the running streak began, in seconds."""
-        return self.since
+    def streak(self):
+        """The running streak's verdict and when it began, in seconds; None before the first."""
+        return None if self.current == NONE else (self.current, self.since)

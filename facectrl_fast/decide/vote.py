@@ -13,7 +13,7 @@ LEAST_VOTES = 3
 """Fewer verdicts in the window decide nothing."""
 
 
-class VoteWindow:
+class VoteWindow(VoteCounter):
     """Turns stamped verdicts into decisions.
 
     A decision falls when all verdicts of the last window agree and there are enough of them.
@@ -33,36 +33,16 @@ class VoteWindow:
             ValueError: a window is not positive, or least_votes is out of range.
         """
         self._windows = (window, window, no_face_window)
-        self._counter = VoteCounter(self._windows, least_votes)
-
-    def add(self, verdict: Verdict, timestamp: float) -> Decision | None:
-        """Count a verdict; the decision while it has held for the whole window, else None.
-
-        Args:
-            verdict: what the frame shows.
-            timestamp: the frame's, in seconds.
-
-        Raises:
-            ValueError: the timestamp is not finite.
-        """
-        if verdict is Verdict.UNSURE:
-            return None
-        if not self._counter.add(verdict, timestamp):
-            return None
-        return Decision(verdict, self._counter.streak_start)
+        super().__init__(self._windows, least_votes, Decision)
 
     @property
     def leaning(self) -> tuple[Verdict, float] | None:
         """The running streak's verdict and start, for display."""
-        verdict = self._counter.verdict
-        return None if verdict is None else (Verdict(verdict), self._counter.streak_start)
+        streak = self.streak
+        return None if streak is None else (Verdict(streak[0]), streak[1])
 
     @property
     def decides_at(self) -> float | None:
         """When the running streak will have held for its window, or has; None without one."""
-        verdict = self._counter.verdict
-        return None if verdict is None else self._counter.streak_start + self._windows[verdict]
-
-    def clear(self) -> None:
-        """Forget all verdicts: the camera was away."""
-        self._counter.clear()
+        streak = self.streak
+        return None if streak is None else streak[1] + self._windows[streak[0]]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from facectrl_fast.decide._vote import VoteCounter
 from facectrl_fast.decide.vote import VoteWindow
-from facectrl_fast.types import Verdict
+from facectrl_fast.types import Decision, Verdict
 from tests.reference import Votes
 
 ON, OFF, NO_FACE, UNSURE = Verdict
@@ -29,10 +29,11 @@ def first_decision(window, verdicts_at, start=0.0):
 )
 def test_equals_the_reference(steps, least_votes):
     windows = (1.0, 1.5, 2.0)
-    counter, slow, now = VoteCounter(windows, least_votes), Votes(windows, least_votes), 100.0
+    counter = VoteCounter(windows, least_votes, Decision)
+    slow, now = Votes(windows, least_votes), 100.0
     for verdict, gap in steps:
         now += gap / 4
-        assert counter.add(verdict, now) == slow.add(verdict, now)
+        assert (counter.add(verdict, now) is not None) == slow.add(verdict, now)
 
 
 @pytest.mark.parametrize("rate", [5, 10, 24, 30, 60])
@@ -48,6 +49,14 @@ def test_the_decision_comes_after_the_same_time_at_any_rate(rate, verdict, windo
 def test_dropped_frames_do_not_delay_it():
     votes = ((i / 30, OFF) for i in range(90) if i % 7 in (0, 3))
     assert first_decision(VoteWindow(), votes)[0] == pytest.approx(1.0, abs=0.1)
+
+
+def test_one_decision_is_made_of_one_streak():
+    window = VoteWindow()
+    decisions = [window.add(ON, i / 10) for i in range(30)]
+    assert len({id(d) for d in decisions if d is not None}) == 1
+    assert window.add(OFF, 3.0) is None
+    assert window.decides_at == 4.0
 
 
 def test_one_other_verdict_starts_the_window_anew():
@@ -116,9 +125,9 @@ def test_a_time_that_is_none_is_refused(timestamp):
 )
 def test_impossible_settings_are_refused(arguments, complaint):
     with pytest.raises(ValueError, match=complaint):
-        VoteCounter(*arguments)
+        VoteCounter(*arguments, Decision)
 
 
 def test_an_unknown_verdict_is_refused():
     with pytest.raises(ValueError, match="verdict"):
-        VoteCounter((1.0, 1.0), 3).add(2, 0.0)
+        VoteCounter((1.0, 1.0), 3, Decision).add(-1, 0.0)
