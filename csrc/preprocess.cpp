@@ -8,72 +8,81 @@
 namespace facectrl {
 namespace {
 
-// The source pixels that make one output pixel along one axis: weights[0..count) for the pixels
-// first, first + 1, ...; they add up to one.
-struct Taps {
-    int first;
-    int count;
-    const float* weights;
-};
-
+// How source pixels make up output pixels along one axis. Each output pixel has the same number of
+// weights, for the pixels first, first + 1, ...; they add up to one, and the last ones may be 0 and
+// belong to pixels beyond the source.
 class Axis {
 public:
     Axis(Resampling resampling, int source, int target) {
         const double scale = static_cast<double>(source) / target;
-        const int most = resampling == Resampling::Bilinear ? 2 : static_cast<int>(scale) + 2;
-        weights_.reserve(static_cast<std::size_t>(most) * static_cast<std::size_t>(target));
-        taps_.reserve(static_cast<std::size_t>(target));
+        taps_ = resampling == Resampling::Bilinear ? 2 : static_cast<int>(scale) + 2;
+        firsts_.resize(static_cast<std::size_t>(target));
+        weights_.assign(firsts_.size() * static_cast<std::size_t>(taps_), 0.0f);
         for (int i = 0; i < target; ++i) {
             if (resampling == Resampling::Bilinear) {
-                add_bilinear((i + 0.5) * scale - 0.5, source);
+                set_bilinear(i, (i + 0.5) * scale - 0.5, source);
             } else {
-                add_area(i * scale, (i + 1) * scale, source);
+                set_area(i, i * scale, (i + 1) * scale, source);
             }
         }
     }
 
-    const std::vector<Taps>& taps() const { return taps_; }
+    int size() const { return static_cast<int>(firsts_.size()); }
+    int taps() const { return taps_; }
+    int first(int i) const { return firsts_[static_cast<std::size_t>(i)]; }
+    const float* weights(int i) const {
+        return &weights_[static_cast<std::size_t>(i) * static_cast<std::size_t>(taps_)];
+    }
 
 private:
-    void add_bilinear(double centre, int source) {
+    float* start(int i, int first) {
+        firsts_[static_cast<std::size_t>(i)] = first;
+        return &weights_[static_cast<std::size_t>(i) * static_cast<std::size_t>(taps_)];
+    }
+
+    void set_bilinear(int i, double centre, int source) {
         const int left = static_cast<int>(std::floor(centre));
         const double fraction = centre - left;
         const int first = std::clamp(left, 0, source - 1);
         const int second = std::clamp(left + 1, 0, source - 1);
-        if (first == second) {
-            push(first, {1.0});
-        } else {
-            push(first, {1.0 - fraction, fraction});
-        }
+        float* weights = start(i, first);
+        weights[0] = first == second ? 1.0f : static_cast<float>(1.0 - fraction);
+        weights[1] = first == second ? 0.0f : static_cast<float>(fraction);
     }
 
-    void add_area(double from, double to, int source) {
+    void set_area(int i, double from, double to, int source) {
         const int first = std::clamp(static_cast<int>(from), 0, source - 1);
         const int last = std::clamp(static_cast<int>(std::ceil(to)), first + 1, source);
-        std::vector<double>& covered = scratch_;
-        covered.clear();
+        const auto share = [=](int pixel) {
+            return std::max(std::min<double>(to, pixel + 1) - std::max<double>(from, pixel), 0.0);
+        };
         double total = 0;
-        for (int i = first; i < last; ++i) {
-            const double share =
-                std::max(std::min<double>(to, i + 1) - std::max<double>(from, i), 0.0);
-            covered.push_back(share);
-            total += share;
+        for (int pixel = first; pixel < last; ++pixel) total += share(pixel);
+        float* weights = start(i, first);
+        for (int pixel = first; pixel < last; ++pixel) {
+            *weights++ = static_cast<float>(share(pixel) / total);
         }
-        for (double& share : covered) share /= total;
-        push(first, covered);
     }
 
-    void push(int first, const std::vector<double>& weights) {
-        // Reserved in full by the constructor: the addresses handed out stay valid.
-        const float* at = weights_.data() + weights_.size();
-        for (double weight : weights) weights_.push_back(static_cast<float>(weight));
-        taps_.push_back({first, static_cast<int>(weights.size()), at});
-    }
-
-    std::vector<Taps> taps_;
+    int taps_;
+    std::vector<int> firsts_;
     std::vector<float> weights_;
-    std::vector<double> scratch_;
 };
+
+// One output row from the weighted sums of its source rows. `Taps` is axis.taps() where that is
+// known when this is compiled, else 0.
+template <int Taps>
+void combine_columns(const Axis& axis, const float* sums, float* out) {
+    const int taps = Taps > 0 ? Taps : axis.taps();
+    const float* weights = axis.weights(0);
+    for (int i = 0; i < axis.size(); ++i, weights += taps) {
+        const float* from = sums + axis.first(i);
+        float value = 0;
+        for (int k = 0; k < taps; ++k) value += weights[k] * from[k];
+        // Rounding may leave the last bit above one; the contract says [0, 1].
+        out[i] = std::min(value, 1.0f);
+    }
+}
 
 // Clips [start, start + length) to [0, limit) and rounds it to whole pixels, keeping at least one.
 std::pair<int, int> clip_to_pixels(double start, double length, int limit) {
@@ -105,22 +114,18 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
     const AccumulateGrayRow accumulate = rows.of(image.format);
     const std::size_t offset =
         static_cast<std::size_t>(crop.x) * bytes_per_pixel(image.format);
-    std::vector<float> sums(static_cast<std::size_t>(crop.width));
-
-    for (const Taps& rows_of : vertical.taps()) {
+    // As many more as the last output pixel's weights reach beyond the crop.
+    std::vector<float> sums(static_cast<std::size_t>(crop.width + horizontal.taps()));
+    const auto combine = horizontal.taps() == 2 ? combine_columns<2> : combine_columns<0>;
+    for (int j = 0; j < out_height; ++j, out += out_width) {
         std::fill(sums.begin(), sums.end(), 0.0f);
-        for (int k = 0; k < rows_of.count; ++k) {
-            accumulate(image.row(crop.y + rows_of.first + k) + offset, crop.width,
-                       rows_of.weights[k] / 255.0f, sums.data());
+        const float* weights = vertical.weights(j);
+        for (int k = 0; k < vertical.taps(); ++k) {
+            if (weights[k] == 0) continue;
+            accumulate(image.row(crop.y + vertical.first(j) + k) + offset, crop.width,
+                       weights[k] / 255.0f, sums.data());
         }
-        for (const Taps& columns : horizontal.taps()) {
-            float value = 0;
-            for (int k = 0; k < columns.count; ++k) {
-                value += columns.weights[k] * sums[static_cast<std::size_t>(columns.first + k)];
-            }
-            // Rounding may leave the last bit above one; the contract says [0, 1].
-            *out++ = std::min(value, 1.0f);
-        }
+        combine(horizontal, sums.data(), out);
     }
 }
 
