@@ -67,7 +67,8 @@ model: $(VENV)/.installed-train ## make the model that ships anew (an hour); MOD
 	$(BIN)/python -m facectrl_fast.training.package_model $(MODEL_DATA) build/model
 
 cross-validate: $(VENV)/.installed-train ## how well models know strangers (an hour), after 'make model'
-	$(BIN)/python bench/cross_validation.py build/model/composed $(MODEL_DATA)/headphones
+	$(BIN)/python bench/cross_validation.py build/model/composed $(MODEL_DATA)/headphones \
+		$(MODEL_DATA)/models/mobilenet_v2-b0353104.pth
 
 clean: ## remove what was built, keep the environment
 	rm -rf build dist *.egg-info $(VENV)/.installed*

@@ -1,12 +1,13 @@
 """How well models know strangers: balanced accuracy on real crops, cross-validated by person.
 
-    python bench/cross_validation.py COMPOSED REAL [--folds 5] [--epochs 16] [--pictures 60000]
+    python bench/cross_validation.py COMPOSED REAL WEIGHTS [--folds 5] [--pictures 60000]
 
 COMPOSED is a dataset of facectrl_fast.dataset.compose, REAL a folder with real crops in on/, off/
 and perhaps earbud_or_neck/ (reported, not part of the figure). For each fold the people of the
 fold are left out of COMPOSED, too, and nothing of the fold decides anything: epochs are chosen on
-other people. Side by side on the same folds: the cnn and the seed's network, trained on COMPOSED,
-the seed's network and HOG + SVM trained on the real crops alone.
+other people. Side by side on the same folds: the cnn as it ships, taught by MobileNetV2, and as
+``train cnn`` makes it, and the seed's network, all trained on COMPOSED; the seed's network and
+HOG + SVM trained on the real crops alone.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from facectrl_fast.dataset.crops import Crops
 from facectrl_fast.dataset.folder import read_folder, read_label, split_by_group
 from facectrl_fast.training.run import TrainingOptions, fit, prepare
 from facectrl_fast.training.tasks import TASKS
+from facectrl_fast.training.teacher import TAUGHT_CNN, teach
 from facectrl_fast.vision.preprocess import Preprocessing
 
 CUT = Preprocessing()
@@ -51,10 +53,12 @@ def crops_of(pictures):
     return Crops(pictures, CUT).plain_crops()
 
 
-def by_network(task, training, held, options):
+def by_network(task, training, held, options, weights=None):
     training, validation = split_by_group(training, 0.1, options.seed)
     with tempfile.TemporaryDirectory() as out:
         data = prepare(task, training, validation, options)
+        if weights is not None:
+            teach(data, weights, Path(out) / "teacher", options, print)
         module = fit(task, data, Path(out), options, print)
     with torch.no_grad():
         return module.validation_output(torch.from_numpy(crops_of(held))).numpy()
@@ -85,6 +89,9 @@ def judge_fold(number, given):
     known = [p for p in real if p.group not in out and p.source != "earbud_or_neck"]
     options = TrainingOptions(epochs=given.epochs)
     columns = {
+        "cnn, composed, taught": lambda: by_network(
+            TAUGHT_CNN, made, held, TrainingOptions(), given.weights
+        ),
         "cnn, composed": lambda: by_network(TASKS["cnn"], made, held, options),
         "seed's network, composed": lambda: by_network(TASKS["classifier"], made, held, options),
         "seed's network, real": lambda: by_network(
@@ -100,6 +107,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("composed", type=Path)
     parser.add_argument("real", type=Path)
+    parser.add_argument("weights", type=Path, help="torchvision's MobileNetV2, the teacher")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--pictures", type=int, default=60000, help="of COMPOSED, at most")

@@ -18,6 +18,7 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.types import PixelFormat
 
 SLOTS = 4
+ANY_TIME = float("inf")
 ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]
 """More threads decode no cheaper, and wake each other several times a frame."""
 """One being written, one the newest, one being analysed, one to spare."""
@@ -175,17 +176,36 @@ class OpenCvStream:
                 continue
             if not self._capture.grab():
                 self._check_length(position + 1 / rate, rate)
+                if self._realtime:
+                    self._sleep_until(self._start + position + 1 / rate)
                 return
             # Bare streams carry no times: there the nominal rate has to do.
             told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             position = told if told > position or frames == 0 else position + 1 / rate
             frames += 1
             due = self._start + position
-            if self._realtime and self._stop.wait(max(due - time.monotonic(), 0)):
-                return
             # A frame that nobody waits for is decoded, since others build on it, but not converted.
-            if self.ring.wanted(due) and not self._hand_over(due):
+            if self._is_wanted(due) and not self._hand_over(due):
                 return
+
+    def _is_wanted(self, due: float) -> bool:
+        """Whether the frame is to be handed over; in real time, waits for its time to come.
+
+        Frames before the one that is waited for are passed over at once, together: to sleep until
+        the time of each would wake the processor for nothing.
+        """
+        if not self._realtime:
+            return self.ring.wanted(due)
+        while not self.ring.wanted(ANY_TIME):
+            left = due - time.monotonic()
+            if left <= 0 or self._stop.is_set():
+                return False
+            self.ring.wait_wanted(left)
+        return self.ring.wanted(due) and self._sleep_until(due)
+
+    def _sleep_until(self, due: float) -> bool:
+        """False where the stream was stopped meanwhile."""
+        return not self._stop.wait(max(due - time.monotonic(), 0))
 
     def _hand_over(self, timestamp: float) -> bool:
         """Convert the grabbed frame into a slot; False where the stream has to end."""

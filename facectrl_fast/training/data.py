@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence, Sized
+from typing import Any, Protocol
 
 import lightning
 import numpy as np
@@ -40,6 +41,21 @@ class Shuffled(Sampler[tuple[int, int]]):
         return iter([(epoch, int(index)) for index in order])
 
 
+class TrainingCrops(Protocol):
+    """Crops (1, 64, 64) and what is to be said of them, by (epoch, index)."""
+
+    labels: np.ndarray
+    """The true ones, (n,)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Float32Array, Any]: ...
+
+    def plain_crops(self, indices: np.ndarray) -> Float32Array:
+        """Crops (n, 1, 64, 64) as they are."""
+        ...
+
+
 class HeadphoneData(lightning.LightningDataModule):
     """The pictures to train on and those to validate on."""
 
@@ -71,7 +87,7 @@ class HeadphoneData(lightning.LightningDataModule):
         self.validation_pictures = validation
         if only is not None:
             training = [p for p in training if p.label == LABELS.index(only)]
-        self.training = Crops(training, cut, Jitter(), augmentation, seed)
+        self.training: TrainingCrops = Crops(training, cut, Jitter(), augmentation, seed)
         self.validation = Crops(validation, cut)
         self._seed = seed
         self.batch_size = batch_size or min(max(len(training) // 20, 16), 256)
@@ -94,12 +110,12 @@ class HeadphoneData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
         """Shuffled batches; a last one that is smaller is left out where there are others."""
         order = Shuffled(self.training, self._seed, self._epoch)
-        return self._loader(self.training, order, drop_last=self._share() >= self.batch_size)
+        return self.loader(self.training, order, drop_last=self._share() >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
         """All validation crops, in order."""
         order = [(0, index) for index in range(len(self.validation))]
-        return self._loader(self.validation, order, drop_last=False)
+        return self.loader(self.validation, order, drop_last=False)
 
     def _share(self) -> int:
         """Training pictures of each process."""
@@ -109,12 +125,13 @@ class HeadphoneData(lightning.LightningDataModule):
     def _epoch(self) -> int:
         return self.trainer.current_epoch if self.trainer is not None else 0
 
-    def _loader(
+    def loader(
         self,
-        crops: Crops,
+        crops: TrainingCrops,
         order: Sampler[tuple[int, int]] | Sequence[tuple[int, int]],
         drop_last: bool,
     ) -> DataLoader[tuple[Float32Array, int]]:
+        """Batches of these crops, in that order of (epoch, index)."""
         workers = 0 if len(crops) <= FEW else min((os.cpu_count() or 1) - 1, 8)
         return DataLoader(
             crops,  # type: ignore[arg-type]  # its own class is what torch knows

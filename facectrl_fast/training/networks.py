@@ -97,8 +97,11 @@ def _normalised(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn
     )
 
 
-def small_cnn() -> Classifier:
-    """Ours: six convolutions; where things are in the crop counts; an embedding of 32."""
+def small_cnn(dropout: float = 0.2) -> Classifier:
+    """Ours: seven convolutions; where things are in the crop counts; an embedding of 32.
+
+    Channels are multiples of 16, which the processor works on together.
+    """
 
     def convolution(inputs: int, outputs: int, side: int, stride: int) -> nn.Sequential:
         return nn.Sequential(_normalised(inputs, outputs, side, stride), nn.ReLU())
@@ -108,14 +111,15 @@ def small_cnn() -> Classifier:
         convolution(1, 16, 5, 2),
         convolution(16, 32, 3, 2),
         Residual(nn.Sequential(convolution(32, 32, 3, 1), _normalised(32, 32))),
-        convolution(32, 40, 3, 2),
-        convolution(40, 40, 3, 2),
+        convolution(32, 32, 3, 2),
+        Residual(nn.Sequential(convolution(32, 32, 3, 1), _normalised(32, 32))),
+        nn.AvgPool2d(2),
         nn.Flatten(),
-        nn.Dropout(0.2),
-        nn.Linear(40 * 16, 32),
+        nn.Dropout(dropout),
+        nn.Linear(32 * 16, 32),
         nn.ReLU(),
     )
-    return Classifier(body, 32, dropout=0.2)
+    return Classifier(body, 32, dropout)
 
 
 class Autoencoder(nn.Module):

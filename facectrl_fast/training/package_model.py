@@ -2,9 +2,9 @@
 
     python -m facectrl_fast.training.package_model DATA WORK
 
-DATA is the folder with headphones/, lfw/, beauty/ and models/ (YuNet); WORK gets the composed
-dataset and the training run: after a kill, composing starts over and training goes on. What ships
-is written into facectrl_fast/models.
+DATA is the folder with headphones/, lfw/, beauty/ and models/ (YuNet, and MobileNetV2, which
+teaches); WORK gets the composed dataset and the training runs: after a kill, composing starts over
+and training goes on. What ships is written into facectrl_fast/models.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from facectrl_fast.dataset.folder import LABELS, read_folder, split_by_group
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import whole_file
 from facectrl_fast.models import ANCHORS, PACKAGED_MODEL
+from facectrl_fast.training.data import HeadphoneData
 from facectrl_fast.training.run import TrainingOptions, train
-from facectrl_fast.training.tasks import TASKS
+from facectrl_fast.training.teacher import TAUGHT_CNN, teach
 from facectrl_fast.vision.classify import Classifier
 
-OPTIONS = TrainingOptions(epochs=18)
+OPTIONS = TrainingOptions()
 ANCHORS_A_LABEL = 1000
 
 
@@ -87,7 +88,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         compose_pictures(data, dataset)
         if not (run / "report.html").exists():
-            train(TASKS["cnn"], dataset, run, OPTIONS, print, progress_bar=sys.stderr.isatty())
+            weights = data / "models" / "mobilenet_v2-b0353104.pth"
+
+            def taught(crops: HeadphoneData) -> None:
+                teach(crops, weights, work / "teacher", OPTIONS, print)
+
+            bar = sys.stderr.isatty()
+            train(TAUGHT_CNN, dataset, run, OPTIONS, print, bar, prepared=taught)
         anchors = work / ANCHORS.name
         make_anchors(run / "model.onnx", dataset, anchors)
         for made, packaged in ((run / "model.onnx", PACKAGED_MODEL), (anchors, ANCHORS)):

@@ -89,6 +89,7 @@ def train(
     options: TrainingOptions,
     say: Callable[[str], None],
     progress_bar: bool = False,
+    prepared: Callable[[HeadphoneData], None] | None = None,
 ) -> TrainingResult:
     """Train on a dataset and write model and report into the folder ``out``.
 
@@ -99,6 +100,7 @@ def train(
         options: the same ones give the same model.
         say: receives a line now and then.
         progress_bar: draw one on the terminal.
+        prepared: may change the data before it is trained on.
 
     Raises:
         UserError: the dataset cannot be used, or ``out`` cannot be written or holds another run.
@@ -110,13 +112,16 @@ def train(
     split = split_by_group(pictures, options.validation_share, options.seed)
     data = prepare(task, *split, options)
     # Where several processes train, the first one began alone.
-    checkpoint = _last(out) if _process() else _claim(out, task, dataset, pictures, options)
+    first = _process() == 0
+    checkpoint = _claim(out, task, dataset, pictures, options) if first else last_checkpoint(out)
     say(
         f"{len(data.training)} pictures to train on, {len(data.validation)} of other people or "
         "moments to validate"
     )
     if checkpoint is not None:
         say(f"continuing the run in {out}")
+    if prepared is not None:
+        prepared(data)
     module = fit(task, data, out, options, say, checkpoint, progress_bar)
     if _process():
         raise SystemExit(0)  # the first one does the rest
@@ -138,7 +143,8 @@ def _silent(_line: str) -> None:
     """The first process speaks."""
 
 
-def _last(out: Path) -> Path | None:
+def last_checkpoint(out: Path) -> Path | None:
+    """Where a run in that folder was, when it was last seen."""
     last = out / _CHECKPOINTS / "last.ckpt"
     return last if last.exists() else None
 
@@ -337,7 +343,7 @@ def _claim(
             )
         if (out / REPORT).exists():
             raise UserError(f"{out} holds this run, finished; name another folder with --out")
-        last = _last(out)
+        last = last_checkpoint(out)
         return None if last is None else _readable(last)
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty and holds no run; name another folder with --out")

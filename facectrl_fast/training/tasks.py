@@ -30,6 +30,10 @@ SELECTED_BY = "val_balanced_accuracy"
 """The metric whose best epoch is kept."""
 
 
+TEMPERATURE = 2.0
+"""By which a teacher's logits are softened, so that its doubts are learnt, too."""
+
+
 class TrainingModule(lightning.LightningModule):
     """What all tasks share: validation as a judgement, and the curves."""
 
@@ -123,8 +127,11 @@ class ClassifierModule(TrainingModule):
         self._loss = nn.CrossEntropyLoss(label_weights, label_smoothing=optimizer.label_smoothing)
 
     def loss(self, crops: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Weighted so that both labels count as much."""
-        loss: torch.Tensor = self._loss(self.network(crops)[0], labels)
+        """Weighted so that both labels count as much; or held against a teacher's logits."""
+        logits = self.network(crops)[0]
+        if labels.is_floating_point():
+            return _distance(logits, labels)
+        loss: torch.Tensor = self._loss(logits, labels)
         return loss
 
     def validation_output(self, crops: torch.Tensor) -> torch.Tensor:
@@ -135,6 +142,13 @@ class ClassifierModule(TrainingModule):
     def judge(self, outputs: torch.Tensor, labels: torch.Tensor) -> Judgement:
         """The likelier label."""
         return Judgement(labels.numpy(), outputs.numpy())
+
+
+def _distance(logits: torch.Tensor, lesson: torch.Tensor) -> torch.Tensor:
+    """From a teacher's logits (n, 2), as Hinton et al. 2015 measure it."""
+    ours, theirs = ((each / TEMPERATURE).log_softmax(1) for each in (logits, lesson))
+    apart = nn.functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
+    return apart * TEMPERATURE**2
 
 
 class ReconstructionModule(TrainingModule):

@@ -1,0 +1,228 @@
+"""A big network teaches the small one that ships: MobileNetV2, which has seen a million pictures.
+
+Fine-tuned on the training crops it knows strangers' headphones far better than what a small network
+learns from the same labels; what it says of each crop is a better lesson than the label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from facectrl_fast.dataset.augment import strong_augmentation
+from facectrl_fast.errors import UserError
+from facectrl_fast.files import whole_file
+from facectrl_fast.training.data import HeadphoneData
+from facectrl_fast.training.networks import Classifier, EvenLight, small_cnn
+from facectrl_fast.training.run import TrainingOptions, fit, last_checkpoint
+from facectrl_fast.training.tasks import TASKS, OptimizerChoice, Task
+from facectrl_fast.types import Float32Array, UInt8Array
+
+SIDE = 96
+"""Pixels that crops are enlarged to: the network halves its input five times."""
+VIEWS = 2
+"""Crops of each picture that are taught, each cut and varied differently."""
+BATCH = 64
+TAUGHT_BATCH = 128
+
+TAUGHT_CNN = replace(
+    TASKS["cnn"],
+    # The lesson is noisy enough, and says how sure to be.
+    network=partial(small_cnn, dropout=0.0),
+    epochs=12,
+    patience=12,
+)
+
+
+class _Inverted(nn.Module):
+    """Widens, filters each channel by itself, and narrows again."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, widening: int) -> None:
+        super().__init__()
+        hidden = inputs * widening
+        layers: list[nn.Module] = []
+        if widening != 1:
+            layers.append(_activated(inputs, hidden, 1))
+        layers += [
+            _activated(hidden, hidden, 3, stride, hidden),
+            nn.Conv2d(hidden, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        ]
+        self.conv = nn.Sequential(*layers)
+        self._adds = stride == 1 and inputs == outputs
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(n, c, h, w) to (n, outputs, h / stride, w / stride)."""
+        made: torch.Tensor = self.conv(features)
+        return features + made if self._adds else made
+
+
+def _activated(
+    inputs: int, outputs: int, side: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, side, stride, side // 2, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6())
+
+
+class MobileNetV2(nn.Module):
+    """Sandler et al. 2018, its layers named as in torchvision's weights; on gray crops."""
+
+    # Widening, channels, layers, stride of the first one.
+    STAGES = (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    )
+    SIZE = 1280
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.light = EvenLight()
+        channels = 32
+        layers: list[nn.Module] = [_activated(1, channels, 3, 2)]
+        for widening, outputs, count, stride in self.STAGES:
+            for k in range(count):
+                layers.append(_Inverted(channels, outputs, stride if k == 0 else 1, widening))
+                channels = outputs
+        layers.append(_activated(channels, self.SIZE, 1))
+        self.features = nn.Sequential(*layers)
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        """(n, 1, 64, 64) to (n, SIZE)."""
+        enlarged = nn.functional.interpolate(
+            self.light(crops), size=(SIDE, SIDE), mode="bilinear", align_corners=False
+        )
+        # The order of memory in which the processor does it twice as fast.
+        enlarged = enlarged.contiguous(memory_format=torch.channels_last)
+        features: torch.Tensor = self.features(enlarged)
+        return features.mean((2, 3))
+
+    def load(self, weights: Path) -> None:
+        """Take over torchvision's ImageNet weights.
+
+        Raises:
+            UserError: the file is missing or holds others.
+        """
+        try:
+            given = torch.load(weights, map_location="cpu", weights_only=True)
+            features = {k: v for k, v in given.items() if k.startswith("features.")}
+            # What the colours' filters make of gray.
+            first = "features.0.0.weight"
+            features[first] = features[first].sum(1, keepdim=True)
+            self.load_state_dict(features)
+        except FileNotFoundError:
+            raise UserError(f"the teacher's weights {weights} do not exist") from None
+        except Exception:  # torch raises many kinds for what is no such file
+            raise UserError(f"{weights} holds no weights of torchvision's MobileNetV2") from None
+
+
+def _teacher(weights: Path) -> Classifier:
+    body = MobileNetV2()
+    body.load(weights)
+    for parameter in body.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return Classifier(body, body.SIZE, dropout=0.3)
+
+
+def teacher_task(weights: Path) -> Task:
+    """How the teacher learns."""
+    return Task(
+        "teacher",
+        "softmax",
+        partial(_teacher, weights),
+        OptimizerChoice(1e-3, weight_decay=0.02, one_cycle=True, label_smoothing=0.05),
+        strong_augmentation,
+        epochs=2,
+        patience=2,
+    )
+
+
+class TaughtCrops:
+    """Crops and what the teacher says of them: logits (2,) instead of a label.
+
+    Like ``Crops`` a map-style dataset by (epoch, index); each epoch mirrors others.
+    """
+
+    def __init__(self, crops: UInt8Array, logits: Float32Array, labels: np.ndarray) -> None:
+        """Args are (n, 64, 64), (n, 2) and the true labels (n,)."""
+        self.labels = labels
+        self._crops = crops
+        self._logits = logits
+
+    def __len__(self) -> int:
+        return len(self._crops)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Float32Array, Float32Array]:
+        epoch, index = key
+        crop = self._plain(index)
+        if np.random.default_rng((epoch, index)).random() < 0.5:
+            crop = crop[:, :, ::-1].copy()
+        return crop, self._logits[index]
+
+    def plain_crops(self, indices: np.ndarray) -> Float32Array:
+        """Crops (n, 1, 64, 64) as the teacher saw them."""
+        return np.stack([self._plain(int(index)) for index in indices])
+
+    def _plain(self, index: int) -> Float32Array:
+        return (self._crops[index, None] * np.float32(1 / 255)).astype(np.float32)
+
+
+def teach(
+    data: HeadphoneData,
+    weights: Path,
+    work: Path,
+    options: TrainingOptions,
+    say: Callable[[str], None],
+) -> None:
+    """Train a teacher on the data's training crops, and put its lessons in their place.
+
+    Args:
+        data: changed: what is trained on from now on are ``TaughtCrops``.
+        weights: torchvision's MobileNetV2.
+        work: folder for the teacher's run and the lessons; both are used again.
+        options: of the run that is to come.
+        say: receives a line now and then.
+
+    Raises:
+        UserError: a file cannot be read or written, or there is nothing to learn.
+    """
+    lessons = work / "lessons.npz"
+    labels = np.tile(data.training.labels, VIEWS)
+    if not lessons.exists():
+        task = teacher_task(weights)
+        own = replace(options, epochs=task.epochs, patience=task.patience)
+        data.batch_size = BATCH
+        module = fit(task, data, work, own, say, last_checkpoint(work))
+        say("the teacher looks at all crops")
+        assert isinstance(module.network, Classifier)
+        crops, logits = _lessons(module.network, data)
+        with whole_file(lessons) as draft, draft.open("wb") as file:
+            np.savez(file, crops=crops, logits=logits)
+    kept = np.load(lessons)
+    data.training = TaughtCrops(kept["crops"], kept["logits"], labels)
+    data.batch_size = TAUGHT_BATCH
+
+
+def _lessons(teacher: Classifier, data: HeadphoneData) -> tuple[UInt8Array, Float32Array]:
+    # Views that training has not seen, since what was learnt by heart is no lesson.
+    order = [(1000 + view, i) for view in range(VIEWS) for i in range(len(data.training))]
+    crops, logits = [], []
+    teacher.eval()
+    with torch.no_grad():
+        for batch, _ in data.loader(data.training, order, drop_last=False):
+            # As they will be kept.
+            kept = (batch * 255).round()
+            logits.append(teacher(kept / 255)[0].numpy())
+            crops.append(kept[:, 0].to(torch.uint8).numpy())
+    return np.concatenate(crops), np.concatenate(logits)
