@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
+from pathlib import Path
 
 import pytest
+
+from tests.program import Program
 
 
 def run(code, **environment):
@@ -76,3 +80,25 @@ def test_timers_may_be_late_together(tmp_path):
     except subprocess.CalledProcessError:
         pytest.skip("the kernel does not tell timer slack")
     assert int(slack) == 10_000_000
+
+
+def wake_ups(process):
+    tasks = list(Path(f"/proc/{process.pid}/task").iterdir())
+    lines = [line for task in tasks for line in (task / "status").read_text().splitlines()]
+    return len(tasks), sum(
+        int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt")
+    )
+
+
+def test_without_a_player_it_sleeps(bus_address, make_video):
+    program = Program("--source", make_video())
+    try:
+        assert program.said("waiting for a media player"), program.lines
+        # Whatever it still had to do for that is over once it has slept a while.
+        time.sleep(0.5)
+        before = wake_ups(program.process)
+        time.sleep(2)
+        assert wake_ups(program.process) == before
+        assert before[0] == 1, "threads"
+    finally:
+        program.end()

@@ -1,5 +1,6 @@
 """Video files through OpenCV into the ring, and sources that are not what they should be."""
 
+import select
 import subprocess
 import time
 
@@ -45,6 +46,25 @@ def test_as_fast_as_possible_still_loses_no_frame(make_video, opened):
     assert [b for *_, b in frames] == pytest.approx([10 + 10 * i for i in range(20)], abs=4)
     assert stream.error is None
     assert stream.ring.closed
+
+
+def test_frames_that_nobody_waits_for_are_passed_over_together(make_video, opened):
+    """A reader that wants every fourth frame wakes the producer for those alone."""
+    stream = opened(make_video(frames=21, rate=20), realtime=True)
+    ring, positions, seq, due = stream.ring, [], 0, 0.0
+    while True:
+        ring.arm(seq, due)
+        select.select([ring.fileno()], [], [], 20)
+        if ring.closed:
+            break
+        frame = ring.latest()
+        positions.append(stream.position(frame.timestamp))
+        late = time.monotonic() - frame.timestamp
+        assert 0 <= late < 0.15, "neither before its time nor much after"
+        seq, due = frame.seq, frame.timestamp + 0.19
+    assert positions == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0], abs=0.002)
+    assert ring.published == len(positions), "no other frame was converted"
+    assert time.monotonic() >= stream._start + 21 / 20, "it ends when the recording does"
 
 
 def test_a_file_plays_at_its_own_pace(make_video, opened):
