@@ -106,14 +106,19 @@ def run_watcher(build, usage):
 
 def ours(source, detector_model, usage, **options):
     """The program as it comes."""
-    from facectrl_fast.process import prepare_process
+    from facectrl_fast.process import prepare_process, release_start_up_code
 
     prepare_process()
     from facectrl_fast.build import build_watcher
     from facectrl_fast.config import RunOptions
 
-    chosen = RunOptions(source=source, detector_model=detector_model, **options)
-    run_watcher(lambda loop: build_watcher(loop, chosen), usage)
+    def build(loop):
+        chosen = RunOptions(source=source, detector_model=detector_model, **options)
+        watcher = build_watcher(loop, chosen)
+        release_start_up_code()
+        return watcher
+
+    run_watcher(build, usage)
 
 
 def ungoverned(source, detector_model, usage):
@@ -257,7 +262,7 @@ def idle(source, detector_model, usage):
     """The program as it comes, for as long as the others take; nothing to control is there."""
     import cv2
 
-    from facectrl_fast.process import prepare_process
+    from facectrl_fast.process import prepare_process, release_start_up_code
 
     prepare_process()
     from facectrl_fast.build import build_watcher
@@ -269,6 +274,7 @@ def idle(source, detector_model, usage):
     capture.release()
     loop = MainLoop()
     watcher = build_watcher(loop, RunOptions(source=source, detector_model=detector_model))
+    release_start_up_code()
     usage.first_frame()
     loop.call_later(SETTLED, usage.steady)
     loop.call_later(seconds, loop.quit)

@@ -21,7 +21,7 @@ from facectrl_fast.config import (
 )
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.models import default_model
-from facectrl_fast.process import prepare_process
+from facectrl_fast.process import prepare_process, release_start_up_code
 
 PROGRAM = "facectrl-fast"
 
@@ -429,7 +429,9 @@ def _run(options: argparse.Namespace) -> int:
         record=options.record,
     )
     profile = Profile() if options.profile else None
-    build_watcher(MainLoop(), chosen, profile=profile).run()
+    watcher = build_watcher(MainLoop(), chosen, profile=profile)
+    release_start_up_code()
+    watcher.run()
     if profile is not None:
         print("\n".join(profile.lines()))
     return 0

@@ -1,18 +1,43 @@
-"""Makes this process a quiet one. Comes before the heavy imports."""
+"""Makes this process a quiet and a small one."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 
 TIMER_SLACK = 0.01
 """Seconds by which the kernel may wake it late, together with somebody else."""
 _PR_SET_TIMERSLACK = 29
+_MADV_DONTNEED = 4
 
 
 def prepare_process() -> None:
-    """Start no threads that do nothing, and let timers wait for company."""
+    """Start no threads that do nothing, and let timers wait for company.
+
+    Comes before the heavy imports.
+    """
     # NumPy's linear algebra starts a thread a core when it is imported; nothing here uses it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Threads started from now on inherit it. Where the kernel refuses, nothing is lost.
-    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(int(TIMER_SLACK * 1e9)))
+    _libc().prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(int(TIMER_SLACK * 1e9)))
+
+
+def release_start_up_code() -> None:
+    """Unmap the pages of libraries' code; those still needed come back at a touch.
+
+    Loading and initialising them touches more of them than running ever does. The kernel would
+    take them back only once memory is short.
+    """
+    libc = _libc()
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        addresses, rights, _, _, inode, *_ = line.split()
+        # Code of files alone: what may have been written to would be lost.
+        if rights == "r-xp" and inode != "0":
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            libc.madvise(start, end - start, _MADV_DONTNEED)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)

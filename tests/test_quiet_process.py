@@ -68,6 +68,26 @@ def test_onnx_runtime_keeps_no_database_and_starts_no_thread_to_tell_of_us(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_code_that_only_start_up_needed_is_given_back():
+    code = """
+        from facectrl_fast.process import release_start_up_code
+        import numpy as np
+        from facectrl_fast.vision.classify import Classifier
+
+        def resident():
+            lines = open("/proc/self/smaps_rollup").readlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+
+        classifier, crops = Classifier(), np.zeros((1, 1, 64, 64), np.float32)
+        expected = classifier.run(crops)
+        before = resident()
+        release_start_up_code()
+        assert (classifier.run(crops) == expected).all()
+        print(before - resident() > 5000)
+    """
+    assert run(code) == "True"
+
+
 def test_timers_may_be_late_together(tmp_path):
     code = """
         import threading
