@@ -14,9 +14,9 @@ SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjp
 	libgl1 python3-dev python3-venv
 MODEL_DATA ?= ../shared/data
 V4L2_VM ?= ../shared/tools/v4l2-vm
-TEST_PACKAGES := ffmpeg mpv mpv-mpris xvfb xauth
+TEST_PACKAGES := ffmpeg mpv mpv-mpris umockdev upower xvfb xauth
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare sanitize check wheel \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize check wheel \
 	model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -46,6 +46,9 @@ sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanit
 
 bench: $(VENV)/.installed-test ## measure; saves JSON under .benchmarks
 	$(BIN)/pytest bench --benchmark-only --benchmark-autosave --benchmark-group-by=group
+
+bench-energy: $(VENV)/.installed-test $(VENV)/.system-test ## what watching costs, the whole program beside others (half an hour)
+	$(BIN)/python bench/energy.py
 
 bench-camera: $(VENV)/.installed-test ## what a camera's frame costs, beside OpenCV, in the virtual machine
 	@$(need_v4l2_vm)

@@ -77,16 +77,17 @@ def build_watcher(
             check_player_exists(wanted, running_players(bus))
         return MprisPlayers(loop, bus, wanted, events)
 
-    def watch_power(changed: Callable[[bool], None]) -> PowerWatch | None:
-        if options.save_power == "auto":
-            return PowerWatch(loop, changed)
-        if options.save_power == "always":
-            changed(True)
-        return None
+    def watch_power(changed: Callable[[bool], None]) -> PowerWatch:
+        return PowerWatch(loop, changed)
 
-    analyzer = build_analyzer(options, profile)
     watcher = Watcher(
-        loop, source, analyzer, options, make_players, _open_display(options), watch_power
+        loop,
+        source,
+        build_analyzer(options, profile),
+        options,
+        make_players,
+        _open_display(options),
+        watch_power if options.save_power == "auto" else None,
     )
     _keep_opencv_single()
     return watcher

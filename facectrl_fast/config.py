@@ -31,7 +31,7 @@ class RunOptions:
     rate: float = 10.0
     """Analyses a second, at most."""
     save_power: str = SAVE_POWER[0]
-    """Whether to look less often: on battery and in the power-saver profile, or as told."""
+    """When to look less often; auto: on battery and in the power-saver profile."""
     dry_run: bool = False
     preview: bool = False
     record: Path | None = None

@@ -72,12 +72,13 @@ class Watcher:
         options: RunOptions,
         make_players: Callable[[PlayerEvents], Players],
         display: Display | None = None,
-        watch_power: Callable[[Callable[[bool], None]], Closable | None] | None = None,
+        watch_power: Callable[[Callable[[bool], None]], Closable] | None = None,
     ) -> None:
         self._loop = loop
         self._source = source
         self._analyzer = analyzer
         self.governor = Governor(Rates.below(options.rate))
+        self.governor.saving = options.save_power == "always"
         self._wanted = options.player
         self._display = display
         self._watch_power = watch_power

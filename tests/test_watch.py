@@ -163,6 +163,13 @@ def test_it_looks_as_often_as_told_until_it_is_sure_then_half_as_often(
     assert watcher.analyses == pytest.approx(rate + 5 * afterwards, abs=2)
 
 
+@pytest.mark.parametrize(("save_power", "rate"), [("always", 4), ("never", 5)])
+def test_saving_energy_it_looks_less_often(clip, watch, save_power, rate):
+    watcher, _ = watch(clip(("on", 6)), save_power=save_power)
+    watcher.run()
+    assert watcher.analyses == pytest.approx(10 + 5 * rate, abs=2)
+
+
 def test_without_a_player_the_camera_stays_closed(loop, clip, watch):
     watcher, _ = watch(clip(("on", 1)), players={})
     loop.call_later(0.3, loop.quit)

@@ -98,7 +98,7 @@ def _normalised(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn
 
 
 def small_cnn(dropout: float = 0.2) -> Classifier:
-    """Ours: seven convolutions; where things are in the crop counts; an embedding of 32.
+    """Ours: seven convolutions; where things are in the crop counts; an embedding of 24.
 
     Channels are multiples of 16, which the processor works on together.
     """
@@ -111,15 +111,15 @@ def small_cnn(dropout: float = 0.2) -> Classifier:
         convolution(1, 16, 5, 2),
         convolution(16, 32, 3, 2),
         Residual(nn.Sequential(convolution(32, 32, 3, 1), _normalised(32, 32))),
-        convolution(32, 32, 3, 2),
-        Residual(nn.Sequential(convolution(32, 32, 3, 1), _normalised(32, 32))),
+        convolution(32, 48, 3, 2),
+        Residual(nn.Sequential(convolution(48, 16, 3, 1), _normalised(16, 48))),
         nn.AvgPool2d(2),
         nn.Flatten(),
         nn.Dropout(dropout),
-        nn.Linear(32 * 16, 32),
+        nn.Linear(48 * 16, 24),
         nn.ReLU(),
     )
-    return Classifier(body, 32, dropout)
+    return Classifier(body, 24, dropout)
 
 
 class Autoencoder(nn.Module):

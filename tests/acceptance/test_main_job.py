@@ -11,14 +11,18 @@ pytestmark = pytest.mark.acceptance
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("detector", ["yunet", "haar"])
-def test_the_player_follows_the_headphones(data, playing_mpv, events, program, loop, detector):
+@pytest.mark.parametrize(("detector", "save_power"), [("yunet", "auto"), ("haar", "always")])
+def test_the_player_follows_the_headphones(
+    data, playing_mpv, events, program, loop, detector, save_power
+):
     model = ["--detector-model", data / "models/face_detection_yunet_2023mar.onnx"]
     running = program(
         "--source",
         data / "video/franck.mp4",
         "--player",
         "mpv",
+        "--save-power",
+        save_power,
         *(model if detector == "yunet" else []),
     )
     timed = Timed(events, running)
