@@ -1,6 +1,6 @@
 """How well models know strangers: balanced accuracy on real crops, cross-validated by person.
 
-    python bench/cross_validation.py COMPOSED REAL WEIGHTS [--folds 5] [--pictures 60000]
+    python bench/cross_validation.py COMPOSED REAL WEIGHTS [--folds 3] [--pictures 40000]
 
 COMPOSED is a dataset of facectrl_fast.dataset.compose, REAL a folder with real crops in on/, off/
 and perhaps earbud_or_neck/ (reported, not part of the figure). For each fold the people of the

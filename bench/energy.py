@@ -13,7 +13,7 @@ and writes the single runs as JSON. The columns:
 - decoding: what reads the recording, alone
 
 Without --video it is the Talking Face recording, or where that is missing the demo's clip. The
-stretch is played from raw pictures, as a camera gives them: --keep-format decodes the file itself.
+stretch is played from raw pictures, as a camera gives them.
 """
 
 import argparse
@@ -39,9 +39,9 @@ from facectrl_fast.types import Command
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[1] / "shared/data"
+REACTING = ("ours", "ours, saving", "ungoverned", "seed")
+NOTHING_DECODED = ("ours, no player", "decoding")
 WANTED = {Status.PLAYING: Command.PLAY, Status.PAUSED: Command.PAUSE}
-REACTION = 3.5
-"""Seconds after a change in which what is done counts as the reaction to it."""
 
 
 def write_raw(images, path, rate):
@@ -115,6 +115,8 @@ class Run:
         done = [(at - first, command) for at, command in self.changes]
         delays, right = [], set()
         for begin, end, command in truth.commands():
+            if begin == 0 and command is Command.PAUSE:
+                continue  # it is paused already
             hits = [i for i, (at, what) in enumerate(done) if begin <= at < end and what is command]
             right.update(hits[:1])
             delays.append(done[hits[0]][0] - begin if hits else None)
@@ -125,7 +127,7 @@ def table(runs, truth):
     """The rows of the table, as texts."""
     yield (
         f"{'':18}{'CPU s':>8}{'without':>9}{'wake-':>8}{'MiB':>6}{'MiB':>6}{'analy-':>8}"
-        f"{'reaction s':>16}{'':>8}"
+        f"{'reaction s':>16}"
     )
     yield (
         f"{'a minute of':18}{'':>8}{'decoding':>9}{'ups':>8}{'peak':>6}{'now':>6}{'ses':>8}"
@@ -134,16 +136,19 @@ def table(runs, truth):
     cpu = {
         name: statistics.median(run.per_minute("cpu") for run in all) for name, all in runs.items()
     }
+    decoding = cpu.get("decoding", 0.0)
     for name, all in runs.items():
         middle = {key: statistics.median(r.used[key] for r in all) for key in ("peak", "resident")}
         wakes = statistics.median(run.per_minute("wakes") for run in all)
         looks = statistics.median(run.per_minute("analyses") for run in all)
+        without = 0.0 if name in NOTHING_DECODED else cpu[name] - decoding
         row = (
-            f"{name:18}{cpu[name]:>8.3f}{max(cpu[name] - cpu['decoding'], 0):>9.3f}{wakes:>8.0f}"
+            f"{name:18}{cpu[name]:>8.3f}{without:>9.3f}{wakes:>8.0f}"
             f"{middle['peak']:>6.0f}{middle['resident']:>6.0f}{looks:>8.0f}"
         )
-        if name in ("ours", "ours, saving", "ungoverned", "seed"):
+        if name in REACTING:
             judged = [run.reactions(truth) for run in all]
+            # The first thing done is the start, not a reaction.
             delays = [d for found, _ in judged for d in found[1:] if d is not None]
             missed = sum(d is None for found, _ in judged for d in found)
             false = sum(count for _, count in judged)
@@ -151,12 +156,12 @@ def table(runs, truth):
             row += f"{median:>8.2f}{worst:>8.2f}{missed:>8}{false:>7}"
         yield row
     for other in ("seed", "ungoverned"):
-        if other in cpu:
+        if other in cpu and "ours" in cpu:
             yield (
                 f"ours / {other}: 1/{cpu[other] / cpu['ours']:.0f}, without decoding "
-                f"1/{(cpu[other] - cpu['decoding']) / (cpu['ours'] - cpu['decoding']):.0f}"
+                f"1/{(cpu[other] - decoding) / (cpu['ours'] - decoding):.0f}"
             )
-    starts = [run.changes[0][0] - run.spawned for run in runs["ours"] if run.changes]
+    starts = [run.changes[0][0] - run.spawned for run in runs.get("ours", []) if run.changes]
     if starts:
         yield f"start to the first Play: {statistics.median(starts):.2f} s"
 
@@ -169,10 +174,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--detector-model", type=Path, help="YuNet; else Haar everywhere")
-    parser.add_argument("--keep-format", action="store_true", help="play the file as it is coded")
     parser.add_argument("--without", nargs="*", default=[], help="columns to leave out")
     parser.add_argument("--json", type=Path, default=Path("build/energy.json"))
     given = parser.parse_args()
+    if (given.video is None) != (given.truth is None):
+        parser.error("--video and --truth belong together")
     with tempfile.TemporaryDirectory() as folder:
         clip, room, truth = prepare(given, Path(folder))
         model = given.detector_model
@@ -190,35 +196,33 @@ def main():
             for name in runs:
                 print(f"round {number + 1}: {name}", file=sys.stderr, flush=True)
                 runs[name].append(plan[name]())
-    print("\n".join(table(runs, truth)))
     given.json.parent.mkdir(parents=True, exist_ok=True)
-    given.json.write_text(
-        json.dumps({name: [run.used for run in all] for name, all in runs.items()}, indent=1)
-    )
+    single = {
+        name: [run.used | {"reactions": run.reactions(truth)} for run in all]
+        for name, all in runs.items()
+    }
+    given.json.write_text(json.dumps(single, indent=1))
+    print("\n".join(table(runs, truth)))
 
 
 def prepare(given, folder):
     """The clip, the still room, and the truth of the clip."""
     video, truth = given.video, given.truth
-    if video is None:
+    if video is None and (SHARED / "video/franck.mp4").exists():
         video, truth = SHARED / "video/franck.mp4", SHARED / "video/franck.json"
-        if given.detector_model is None:
-            model = SHARED / "models/face_detection_yunet_2023mar.onnx"
-            given.detector_model = model if model.exists() else None
-    if video.exists() and truth is not None:
+        given.detector_model = given.detector_model or SHARED / (
+            "models/face_detection_yunet_2023mar.onnx"
+        )
+    if video is None:
+        images, rate, told = demo_clip(folder)
+    else:
         told = Truth.read(truth)
         images, rate = cut(video, given.begin, given.seconds)
-        states = [(max(t - given.begin, 0.0), state) for t, state in told.changes]
-        inside = [(t, s) for t, s in states if 0 < t < given.seconds]
+        states = [(t - given.begin, state) for t, state in told.changes]
+        inside = [(t, state) for t, state in states if 0 < t < given.seconds]
         told = Truth(((0.0, told.state(given.begin)), *inside))
-    else:
-        video, images, rate, told = demo_clip(folder)
-    clip = folder / "clip.avi"
-    if given.keep_format:
-        clip, told = video, Truth.read(truth) if truth else told
-    else:
-        write_raw(images, clip, rate)
-    room = folder / "room.avi"
+    clip, room = folder / "clip.avi", folder / "room.avi"
+    write_raw(images, clip, rate)
     size = images[0].shape[1::-1]
     write_raw(still_room(size, len(images) / rate, rate), room, rate)
     return clip, room, told
@@ -239,8 +243,7 @@ def demo_clip(folder):
     for scene in SCENES:
         changes.append((at, states[scene.shows]))
         at += scene.seconds
-    images, rate = cut(video, 0, at)
-    return video, images, rate, Truth(tuple(changes))
+    return *cut(video, 0, at), Truth(tuple(changes))
 
 
 if __name__ == "__main__":

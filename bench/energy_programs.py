@@ -13,6 +13,7 @@ import resource
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 START = time.monotonic()
@@ -36,7 +37,6 @@ class Usage:
 
     def steady(self):
         self._before = self._now()
-        self.result["resident_early"] = resident()
 
     def end(self, **more):
         after = self._now()
@@ -81,11 +81,8 @@ class FirstFrame(logging.Handler):
             self._heard()
 
 
-def run_watcher(build, usage):
+def run_watcher(loop, watcher, usage):
     """Run a Watcher to the end of its source, and measure it meanwhile."""
-    from facectrl_fast.mainloop import MainLoop
-
-    loop = MainLoop()
     counts = {}
 
     def steady():
@@ -99,59 +96,67 @@ def run_watcher(build, usage):
     log = logging.getLogger("facectrl_fast")
     log.setLevel(logging.INFO)
     log.addHandler(FirstFrame(first_frame))
-    watcher = build(loop)
     watcher.run()
     usage.end(analyses=watcher.analyses - counts["analyses"])
 
 
-def ours(source, detector_model, usage, **options):
-    """The program as it comes."""
+def build(source, detector_model, save_power):
+    """Our program, as the command line builds it."""
     from facectrl_fast.process import prepare_process, release_start_up_code
 
     prepare_process()
     from facectrl_fast.build import build_watcher
     from facectrl_fast.config import RunOptions
+    from facectrl_fast.mainloop import MainLoop
 
-    def build(loop):
-        chosen = RunOptions(source=source, detector_model=detector_model, **options)
-        watcher = build_watcher(loop, chosen)
-        release_start_up_code()
-        return watcher
+    loop = MainLoop()
+    options = RunOptions(source=source, detector_model=detector_model, save_power=save_power)
+    watcher = build_watcher(loop, options)
+    release_start_up_code()
+    return loop, watcher
 
-    run_watcher(build, usage)
+
+def ours(source, detector_model, usage, save_power="never"):
+    """The program as it comes."""
+    run_watcher(*build(source, detector_model, save_power), usage)
 
 
 def ungoverned(source, detector_model, usage):
     """Ours, but each of 30 frames a second is searched for faces and classified."""
-    from facectrl_fast.build import build_watcher
-    from facectrl_fast.config import RunOptions
     from facectrl_fast.governor import Governor, Rates
-    from facectrl_fast.vision.analyze import FrameAnalyzer
-    from facectrl_fast.vision.classify import Classifier
-    from facectrl_fast.vision.detect import open_detector
     from facectrl_fast.vision.gate import Gate
+
+    loop, watcher = build(source, detector_model, "never")
+    analyzer = watcher._analyzer
+    detector = analyzer._locator._detector
 
     class Search:
         """Takes the locator's place; has no memory."""
 
-        def __init__(self, detector):
-            self._detector = detector
-
         def locate(self, frame):
-            return next(iter(self._detector.detect(frame.array, frame.pixel_format)), None)
+            return next(iter(detector.detect(frame.array, frame.pixel_format)), None)
 
         def forget(self):
             pass
 
-    def build(loop):
-        options = RunOptions(source=source, detector_model=detector_model, save_power="never")
-        watcher = build_watcher(loop, options)
-        detector = open_detector("yunet" if detector_model else "haar", detector_model)
-        watcher._analyzer = FrameAnalyzer(Gate(still_share=0), Search(detector), Classifier())
-        watcher.governor = Governor(Rates(1000, 1000, 1000))
-        return watcher
+    analyzer._gate, analyzer._locator = Gate(still_share=0), Search()
+    watcher.governor = Governor(Rates(1000, 1000, 1000))
+    run_watcher(loop, watcher, usage)
 
-    run_watcher(build, usage)
+
+def idle(source, detector_model, usage):
+    """The program as it comes, for as long as the others take; nothing to control is there."""
+    import cv2
+
+    capture = cv2.VideoCapture(source)
+    seconds = capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    loop, watcher = build(source, detector_model, "never")
+    usage.first_frame()
+    loop.call_later(SETTLED, usage.steady)
+    loop.call_later(seconds, loop.quit)
+    watcher.run()
+    usage.end(analyses=watcher.analyses)
 
 
 def decoding(source, _detector_model, usage):
@@ -173,7 +178,10 @@ def decoding(source, _detector_model, usage):
 
 
 def seed_manner(source, _detector_model, usage):
-    """A plain loop as the seed's: a capture thread, Haar, then CSRT on each frame."""
+    """A plain loop as the seed's: a capture thread, Haar, then CSRT on each frame.
+
+    The classifier runs in ONNX Runtime with its default options, whose threads spin.
+    """
     import cv2
     import dbus
     import numpy as np
@@ -258,34 +266,10 @@ def seed_manner(source, _detector_model, usage):
     usage.end(analyses=frames)
 
 
-def idle(source, detector_model, usage):
-    """The program as it comes, for as long as the others take; nothing to control is there."""
-    import cv2
-
-    from facectrl_fast.process import prepare_process, release_start_up_code
-
-    prepare_process()
-    from facectrl_fast.build import build_watcher
-    from facectrl_fast.config import RunOptions
-    from facectrl_fast.mainloop import MainLoop
-
-    capture = cv2.VideoCapture(source)
-    seconds = capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS)
-    capture.release()
-    loop = MainLoop()
-    watcher = build_watcher(loop, RunOptions(source=source, detector_model=detector_model))
-    release_start_up_code()
-    usage.first_frame()
-    loop.call_later(SETTLED, usage.steady)
-    loop.call_later(seconds, loop.quit)
-    watcher.run()
-    usage.end(analyses=watcher.analyses)
-
-
 PROGRAMS = {
     "idle": idle,
     "ours": ours,
-    "ours, saving": lambda *given: ours(*given, save_power="always"),
+    "ours, saving": partial(ours, save_power="always"),
     "ungoverned": ungoverned,
     "seed": seed_manner,
     "decoding": decoding,

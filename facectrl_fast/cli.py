@@ -213,7 +213,7 @@ def _add_vision_options(command: _Parser) -> None:
         default=defaults.rate,
         metavar="N",
         help="analyses a second while something changes, 3 to 60 (default: 10); half as many "
-        "otherwise, 4 at least",
+        "otherwise, but at least 4",
     )
 
 

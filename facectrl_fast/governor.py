@@ -26,7 +26,7 @@ class Rates:
     steady: float
     """While it does not."""
     resting: float
-    """While nobody is there, nothing moves at all, or energy is to be saved."""
+    """While nobody is there, nothing moves, it is dark, or energy is to be saved."""
 
     @classmethod
     def below(cls, rate: float) -> Rates:
@@ -81,11 +81,12 @@ class Governor:
         self._nominal = self._due = self._alert_until = float("-inf")
 
     def _rate(self, sighting: Sighting, decision: Decision | None) -> float:
-        if decision is None or sighting.verdict is not decision.verdict:
-            # Where it is too dark to judge, nothing comes of looking more often.
-            return self._rates.steady if sighting.blind else self._rates.busy
-        if sighting.timestamp < self._alert_until:
+        if sighting.blind or sighting.still:
+            # More looks would show nothing else.
+            return self._rates.resting
+        changing = decision is None or sighting.verdict is not decision.verdict
+        if changing or sighting.timestamp < self._alert_until:
             return self._rates.busy
-        if self.saving or sighting.still or sighting.verdict is Verdict.NO_FACE:
+        if self.saving or sighting.verdict is Verdict.NO_FACE:
             return self._rates.resting
         return self._rates.steady

@@ -31,11 +31,15 @@ def release_start_up_code() -> None:
     """
     libc = _libc()
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    try:
+        maps = Path("/proc/self/maps").read_bytes()
+    except OSError:
+        return  # no /proc: nothing is lost
+    for line in maps.splitlines():
         addresses, rights, _, _, inode, *_ = line.split()
         # Code of files alone: what may have been written to would be lost.
-        if rights == "r-xp" and inode != "0":
-            start, end = (int(address, 16) for address in addresses.split("-"))
+        if rights == b"r-xp" and inode != b"0":
+            start, end = (int(address, 16) for address in addresses.split(b"-"))
             libc.madvise(start, end - start, _MADV_DONTNEED)
 
 

@@ -94,7 +94,7 @@ class Watcher:
         self._seen = False  # a frame of this stream
         self._ended = False
         self._decision: Decision | None = None
-        self._recent: deque[tuple[float, int]] = deque(maxlen=20)
+        self._recent: deque[float] = deque(maxlen=20)
         self.position: float | None = None
         """Seconds into the recording of the frame judged last; None for a camera."""
         self.stopped_by: int | None = None
@@ -232,7 +232,7 @@ class Watcher:
             self._act(decision)
         self.governor.looked(sighting, self._decision, self._votes.decides_at)
         if self._display is not None:
-            view = View(self._votes.leaning, self._decision, *self._rates(frame))
+            view = View(self._votes.leaning, self._decision, self._rate(frame))
             if not self._display.show(frame, sighting, view):
                 self._loop.quit()
 
@@ -274,14 +274,11 @@ class Watcher:
         self.governor.saving = saving
         log.info("looking less often, to save energy" if saving else "looking as often as usual")
 
-    def _rates(self, frame: Frame) -> tuple[float, float]:
-        """Frames and analyses a second over the last analyses."""
-        self._recent.append((frame.timestamp, frame.seq))
-        (first, first_seq), (last, last_seq) = self._recent[0], self._recent[-1]
-        span = last - first
-        if span <= 0:
-            return 0.0, 0.0
-        return (last_seq - first_seq) / span, (len(self._recent) - 1) / span
+    def _rate(self, frame: Frame) -> float:
+        """Analyses a second, over the last ones."""
+        self._recent.append(frame.timestamp)
+        span = self._recent[-1] - self._recent[0]
+        return (len(self._recent) - 1) / span if span > 0 else 0.0
 
 
 def _clock(seconds: float) -> str:

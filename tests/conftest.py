@@ -42,6 +42,12 @@ def no_model_of_ones_own(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "no-data"))
 
 
+@pytest.fixture(autouse=True)
+def no_battery_of_ones_own(monkeypatch):
+    """Whoever runs the tests on battery is to see what others see."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
+
+
 @pytest.fixture
 def data() -> Path:
     """The folder of real recordings; only for acceptance tests."""

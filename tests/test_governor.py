@@ -28,7 +28,8 @@ def rate_after(sighting, decision=HOLDS, saving=False):
         (Sighting(ON, 5.0, still=True), 4),
         (Sighting(OFF, 5.0), 10),
         (Sighting(UNSURE, 5.0), 10),
-        (Sighting(UNSURE, 5.0, blind=True), 5),
+        (Sighting(UNSURE, 5.0, still=True), 4),
+        (Sighting(UNSURE, 5.0, blind=True), 4),
         (Sighting(ON, 5.0, moved=MOTION + 0.1), 10),
     ],
 )

@@ -144,7 +144,7 @@ def test_walking_away_takes_two_seconds(clip, watch, caplog):
     assert players.asked == [(Command.PAUSE, A), (Command.PLAY, A)]
     pause = decisions(caplog)[1]
     assert pause.endswith("nobody there: pausing a")
-    # The face may be missed for 0.3 s before the two seconds begin.
+    # The face may be missed for 0.2 s before the two seconds begin.
     assert 5.0 <= float(pause.split(":")[1]) <= 5.5
 
 

@@ -18,10 +18,10 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.types import PixelFormat
 
 SLOTS = 4
+"""One being written, one the newest, one being analysed, one to spare."""
 ANY_TIME = float("inf")
 ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]
 """More threads decode no cheaper, and wake each other several times a frame."""
-"""One being written, one the newest, one being analysed, one to spare."""
 CUT_OFF = 0.02
 """A file whose end, this share of it, cannot be read counts as damaged."""
 

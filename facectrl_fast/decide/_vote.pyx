@@ -61,6 +61,8 @@ cdef class VoteCounter:
             ValueError: the timestamp is not finite, or the verdict negative.
         """
         cdef int kind = verdict
+        if not isfinite(timestamp):
+            raise ValueError("timestamp: must be finite")
         if kind >= self.kinds or not self.held(kind, timestamp):
             return None
         if self.decision is None:
@@ -72,8 +74,6 @@ cdef class VoteCounter:
         # streak anew: nobody knows what was there in between.
         if verdict < 0:
             raise ValueError("verdict: unknown")
-        if not isfinite(timestamp):
-            raise ValueError("timestamp: must be finite")
         cdef double window = self.windows[verdict]
         cdef double gap = timestamp - self.last
         if verdict != self.current or gap < 0 or gap > window:

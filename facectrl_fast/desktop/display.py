@@ -16,9 +16,7 @@ class View:
     leaning: tuple[Verdict, float] | None
     """The running vote: its verdict and since when."""
     decision: Decision | None
-    camera_rate: float
-    """Frames a second."""
-    analysis_rate: float
+    rate: float
     """Analyses a second."""
 
 

@@ -72,66 +72,81 @@ class PowerWatch:
         self._changed = changed
         self._saying: set[_Teller] = set()
         self._told = False
+        self._closed = False
+        # Kept when it is closed, for answers that are still under way.
         self._bus: Any = None
         try:
             self._bus = open_system_bus(address)
         except UserError as error:
             log.debug("nothing is known of the battery: %s", error)
             return
+        self._bus.call_on_disconnection(self._guarded(lambda _: self._forget()))
         for teller in TELLERS:
             self._follow(teller)
 
     def close(self) -> None:
         """Leave the bus. Nothing is told any more."""
+        self._closed = True
         if self._bus is not None:
             self._bus.close()
-            self._bus = None
 
     def _follow(self, teller: _Teller) -> None:
         def changed(interface: str, values: dict[str, object], _gone: object) -> None:
             if interface == teller.interface and teller.name in values:
-                self._loop.guard(lambda: self._heard(teller, values[teller.name]))
-
-        def answered(value: object) -> None:
-            self._loop.guard(lambda: self._heard(teller, value))
+                self._heard(teller, values[teller.name])
 
         def owner_changed(owner: str) -> None:
             if owner:
-                ask()
+                self._ask(teller)
             else:
-                self._loop.guard(lambda: self._heard(teller, None))
-
-        def ask() -> None:
-            self._bus.call_async(
-                teller.service,
-                teller.path,
-                PROPERTIES_INTERFACE,
-                "Get",
-                "ss",
-                (teller.interface, teller.name),
-                answered,
-                lambda _error: None,  # it is not there
-                timeout=TIMEOUT,
-            )
+                self._heard(teller, None)
 
         self._bus.add_signal_receiver(
-            changed,
+            self._guarded(changed),
             "PropertiesChanged",
             PROPERTIES_INTERFACE,
             teller.service,
             teller.path,
             arg0=teller.interface,
         )
-        # Asks for the owner's name at once, too.
-        self._bus.watch_name_owner(teller.service, owner_changed)
+        self._bus.watch_name_owner(teller.service, self._guarded(owner_changed))
+        # Asked even where nobody owns the name: the bus starts who can be started.
+        self._ask(teller)
+
+    def _ask(self, teller: _Teller) -> None:
+        self._bus.call_async(
+            teller.service,
+            teller.path,
+            PROPERTIES_INTERFACE,
+            "Get",
+            "ss",
+            (teller.interface, teller.name),
+            self._guarded(lambda value: self._heard(teller, value)),
+            lambda _error: None,  # it is not there
+            timeout=TIMEOUT,
+        )
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """For dbus-python, which would swallow what a callback raises."""
+
+        def guarded(*arguments: Any) -> None:
+            if not self._closed:
+                self._loop.guard(lambda: callback(*arguments))
+
+        return guarded
+
+    def _forget(self) -> None:
+        self._saying.clear()
+        self._tell()
 
     def _heard(self, teller: _Teller, value: object) -> None:
-        if self._bus is None:
-            return
         if value == teller.saving:
             self._saying.add(teller)
         else:
             self._saying.discard(teller)
+        self._tell()
+
+    def _tell(self) -> None:
         if bool(self._saying) != self._told:
             self._told = bool(self._saying)
             self._changed(self._told)

@@ -47,8 +47,7 @@ def draw_overlay(frame: Frame, sighting: Sighting, view: View) -> UInt8Array:
     if view.decision is not None:
         verdict = view.decision.verdict
         lines.append((f"decided: {verdict}", _COLOURS[verdict]))
-    rates = f"{view.camera_rate:.0f} frames, {view.analysis_rate:.1f} analyses a second"
-    lines.append((rates, (230, 230, 230)))
+    lines.append((f"{view.rate:.1f} analyses a second", (230, 230, 230)))
     return draw_face(frame, sighting.face, colour, lines)
 
 

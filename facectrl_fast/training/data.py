@@ -84,6 +84,7 @@ class HeadphoneData(lightning.LightningDataModule):
             UserError: a picture cannot be used.
         """
         super().__init__()
+        self.training_pictures = training
         self.validation_pictures = validation
         if only is not None:
             training = [p for p in training if p.label == LABELS.index(only)]

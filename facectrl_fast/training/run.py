@@ -120,12 +120,13 @@ def train(
     )
     if checkpoint is not None:
         say(f"continuing the run in {out}")
+    counts = data.counts()
     if prepared is not None:
         prepared(data)
     module = fit(task, data, out, options, say, checkpoint, progress_bar)
     if _process():
         raise SystemExit(0)  # the first one does the rest
-    return _finish(task, module, data, out, options)
+    return _finish(task, module, data, counts, out, options)
 
 
 def _check_devices(wanted: int | None) -> None:
@@ -144,9 +145,13 @@ def _silent(_line: str) -> None:
 
 
 def last_checkpoint(out: Path) -> Path | None:
-    """Where a run in that folder was, when it was last seen."""
+    """Where a run in that folder was, when it was last seen.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     last = out / _CHECKPOINTS / "last.ckpt"
-    return last if last.exists() else None
+    return _readable(last) if last.exists() else None
 
 
 def prepare(
@@ -325,7 +330,7 @@ def _claim(
         "task": task.name,
         "dataset": str(dataset.resolve()),
         # With other pictures the split would be another, and show what was trained on.
-        "pictures": _digest(pictures),
+        "pictures": digest_of(pictures),
         **asdict(options),
     }
     notes = out / _OPTIONS
@@ -343,8 +348,7 @@ def _claim(
             )
         if (out / REPORT).exists():
             raise UserError(f"{out} holds this run, finished; name another folder with --out")
-        last = last_checkpoint(out)
-        return None if last is None else _readable(last)
+        return last_checkpoint(out)
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty and holds no run; name another folder with --out")
     draft = out.with_name(f".{out.name}.draft")
@@ -357,7 +361,8 @@ def _claim(
     return None
 
 
-def _digest(pictures: Sequence[LabelledPicture]) -> str:
+def digest_of(pictures: Sequence[LabelledPicture]) -> str:
+    """Tells whether they are the same ones in the same order."""
     listed = hashlib.sha256()
     for picture in pictures:
         listed.update(f"{picture.path.name} {picture.label} {picture.group}\n".encode())
@@ -384,6 +389,7 @@ def _finish(
     task: Task,
     module: TrainingModule,
     data: HeadphoneData,
+    counts: dict[str, int],
     out: Path,
     options: TrainingOptions,
 ) -> TrainingResult:
@@ -403,7 +409,7 @@ def _finish(
         # Errors are not probabilities: past the threshold is past it.
         confidence=0.6 if error is None else 0.5,
         error=error,
-        data=data.counts(),
+        data=counts,
         validation={
             "balanced_accuracy": round(judgement.balanced_accuracy, 4),
             "roc_auc": round(judgement.roc_auc, 4),

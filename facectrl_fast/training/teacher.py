@@ -6,8 +6,9 @@ learns from the same labels; what it says of each crop is a better lesson than t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.files import whole_file
 from facectrl_fast.training.data import HeadphoneData
 from facectrl_fast.training.networks import Classifier, EvenLight, small_cnn
-from facectrl_fast.training.run import TrainingOptions, fit, last_checkpoint
+from facectrl_fast.training.run import TrainingOptions, digest_of, fit, last_checkpoint
 from facectrl_fast.training.tasks import TASKS, OptimizerChoice, Task
 from facectrl_fast.types import Float32Array, UInt8Array
 
@@ -102,8 +103,6 @@ class MobileNetV2(nn.Module):
         enlarged = nn.functional.interpolate(
             self.light(crops), size=(SIDE, SIDE), mode="bilinear", align_corners=False
         )
-        # The order of memory in which the processor does it twice as fast.
-        enlarged = enlarged.contiguous(memory_format=torch.channels_last)
         features: torch.Tensor = self.features(enlarged)
         return features.mean((2, 3))
 
@@ -120,8 +119,6 @@ class MobileNetV2(nn.Module):
             first = "features.0.0.weight"
             features[first] = features[first].sum(1, keepdim=True)
             self.load_state_dict(features)
-        except FileNotFoundError:
-            raise UserError(f"the teacher's weights {weights} do not exist") from None
         except Exception:  # torch raises many kinds for what is no such file
             raise UserError(f"{weights} holds no weights of torchvision's MobileNetV2") from None
 
@@ -129,9 +126,8 @@ class MobileNetV2(nn.Module):
 def _teacher(weights: Path) -> Classifier:
     body = MobileNetV2()
     body.load(weights)
-    for parameter in body.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    # The order of memory in which the processor does it twice as fast.
+    body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Classifier(body, body.SIZE, dropout=0.3)
 
 
@@ -190,28 +186,40 @@ def teach(
     Args:
         data: changed: what is trained on from now on are ``TaughtCrops``.
         weights: torchvision's MobileNetV2.
-        work: folder for the teacher's run and the lessons; both are used again.
+        work: gets a folder for these pictures, options and weights, with the teacher's run and
+            its lessons; what is there is used again.
         options: of the run that is to come.
         say: receives a line now and then.
 
     Raises:
         UserError: a file cannot be read or written, or there is nothing to learn.
     """
-    lessons = work / "lessons.npz"
-    labels = np.tile(data.training.labels, VIEWS)
+    folder = work / _identity(data, weights, options)
+    lessons = folder / "lessons.npz"
     if not lessons.exists():
         task = teacher_task(weights)
         own = replace(options, epochs=task.epochs, patience=task.patience)
         data.batch_size = BATCH
-        module = fit(task, data, work, own, say, last_checkpoint(work))
+        module = fit(task, data, folder, own, say, last_checkpoint(folder))
         say("the teacher looks at all crops")
         assert isinstance(module.network, Classifier)
         crops, logits = _lessons(module.network, data)
         with whole_file(lessons) as draft, draft.open("wb") as file:
             np.savez(file, crops=crops, logits=logits)
-    kept = np.load(lessons)
-    data.training = TaughtCrops(kept["crops"], kept["logits"], labels)
+    with np.load(lessons) as kept:
+        labels = np.tile(data.training.labels, VIEWS)
+        data.training = TaughtCrops(kept["crops"], kept["logits"], labels)
     data.batch_size = TAUGHT_BATCH
+
+
+def _identity(data: HeadphoneData, weights: Path, options: TrainingOptions) -> str:
+    """Short name for all that lessons depend on."""
+    try:
+        given = hashlib.sha256(weights.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read the teacher's weights {weights}: {error.strerror}") from None
+    given.update(f"{digest_of(data.training_pictures)} {asdict(options)} {VIEWS} {SIDE}".encode())
+    return given.hexdigest()[:12]
 
 
 def _lessons(teacher: Classifier, data: HeadphoneData) -> tuple[UInt8Array, Float32Array]:

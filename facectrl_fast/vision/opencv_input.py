@@ -12,9 +12,10 @@ def shrunk(image: UInt8Array, height: float) -> tuple[UInt8Array, float]:
     """The image at most ``height`` pixels high, and how many of its pixels one of those spans."""
     if image.shape[0] <= height:
         return image, 1.0
-    scale = image.shape[0] / height
-    size = max(round(image.shape[1] / scale), 1), max(round(height), 1)
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    rows = max(round(height), 1)
+    scale = image.shape[0] / rows
+    columns = max(round(image.shape[1] / scale), 1)
+    small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8), scale
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, open_session_bus
 from facectrl_fast.desktop.power import TELLERS, PowerWatch
+from facectrl_fast.player.private_bus import PrivateBus
 
 UPOWER, PROFILES, OLD_PROFILES = TELLERS
 UPOWERD = Path("/usr/libexec/upowerd")
@@ -76,6 +77,14 @@ class Told:
         self.all.append(saving)
         self._loop.quit()
 
+    def hear_no_more(self):
+        """Run the loop for a while, in which nothing may be told."""
+        before = list(self.all)
+        limit = self._loop.call_later(0.3, self._loop.quit)
+        self._loop.run()
+        self._loop.remove(limit)
+        assert self.all == before
+
     def become(self, wish):
         """Run the loop until that was told, or too long."""
         limit = self._loop.call_later(10, lambda: pytest.fail(f"told {self.all}, not {wish}"))
@@ -122,6 +131,7 @@ def test_one_that_says_so_is_enough(serve, watch):
     told = watch()
     told.become([True])
     battery.change(False)
+    told.hear_no_more()
     profile.change("balanced")
     told.become([True, False])
 
@@ -134,17 +144,36 @@ def test_a_teller_that_comes_later_is_heard_and_one_that_goes_is_forgotten(serve
     told.become([True, False])
 
 
-def test_without_anybody_nothing_is_told(loop, watch):
+def test_without_anybody_nothing_is_told(watch):
     told = watch()
-    loop.call_later(0.3, loop.quit)
-    loop.run()
+    told.hear_no_more()
     assert told.all == []
 
 
-def test_without_a_system_bus_nothing_is_told(loop, watch):
+def test_without_a_system_bus_nothing_is_told(watch):
     told = watch("unix:path=/nowhere")
-    loop.call_later(0.1, loop.quit)
-    loop.run()
+    told.hear_no_more()
+    assert told.all == []
+
+
+def test_a_bus_that_goes_away_is_forgotten(loop):
+    told = Told(loop)
+    with PrivateBus() as address:
+        bus = open_session_bus(address)
+        service = FakeService(bus, UPOWER, True)
+        watch = PowerWatch(loop, told, address)
+        told.become([True])
+    told.become([True, False])
+    watch.close()
+    assert service.value
+    bus.close()
+
+
+def test_what_is_under_way_when_it_is_closed_is_nothing_any_more(loop, serve, bus_address):
+    serve(UPOWER, True)
+    told = Told(loop)
+    PowerWatch(loop, told, bus_address).close()
+    told.hear_no_more()
     assert told.all == []
 
 
