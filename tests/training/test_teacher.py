@@ -2,13 +2,20 @@
 
 import numpy as np
 import pytest
-import torch
 
 from facectrl_fast.dataset.folder import read_folder, split_by_group
 from facectrl_fast.errors import UserError
-from facectrl_fast.training import teacher
-from facectrl_fast.training.run import TrainingOptions, fit, prepare
-from facectrl_fast.training.teacher import TAUGHT_CNN, MobileNetV2, TaughtCrops, teach
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
+
+from facectrl_fast.training import teacher  # noqa: E402
+from facectrl_fast.training.run import TrainingOptions, fit, prepare  # noqa: E402
+from facectrl_fast.training.teacher import (  # noqa: E402
+    TAUGHT_CNN,
+    MobileNetV2,
+    TaughtCrops,
+    teach,
+)
 
 pytestmark = pytest.mark.train
 OPTIONS = TrainingOptions(epochs=1)
