@@ -6,6 +6,7 @@
 
 #include "gate.hpp"
 #include "preprocess.hpp"
+#include "template_match.hpp"
 
 using namespace facectrl;
 
@@ -40,6 +41,13 @@ int main() {
         gate.compare(image);
         gate.keep();
         gate.compare(image);
+        // Boxes that lie inside, over each edge, and outside.
+        for (const Box& box : {Box{5, 5, 12, 15}, Box{-8, -9, 20, 20}, Box{25, 18, 30, 30},
+                               Box{-90, 200, 8, 8}}) {
+            TemplateMatch match;
+            match.start(image, box);
+            match.update(image);
+        }
     }
     std::puts("done");
 }

@@ -39,6 +39,7 @@ def test_the_ring_has_no_race_tears_nothing_and_counts_drops_exactly(tmp_path, s
     assert out.startswith("published ")
 
 
+KERNELS = ("gate.cpp", "gray_row.cpp", "luma_grid.cpp", "preprocess.cpp", "template_match.cpp")
 CAPTURE_SOURCES = (
     "frame_ring.cpp",
     "jpeg_luma.cpp",
@@ -58,7 +59,7 @@ def test_the_capture_gets_along_with_a_camera_that_misbehaves(tmp_path, sanitize
 
 def test_kernels_touch_only_their_own_memory(tmp_path):
     sources = [HERE / "kernel_bounds.cpp"]
-    sources += [ROOT / "csrc" / name for name in ("gate.cpp", "gray_row.cpp", "preprocess.cpp")]
+    sources += [ROOT / "csrc" / name for name in KERNELS]
     wide = tmp_path / "wide.o"
     compiler = shutil.which("c++")
     machine = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=True)
