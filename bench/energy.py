@@ -31,7 +31,7 @@ import numpy as np
 
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.desktop.bus import open_session_bus
-from facectrl_fast.evaluation.video import Truth
+from facectrl_fast.evaluation.video import RIGHT, Truth, VideoJudgement
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.builtin import BuiltinPlayer
 from facectrl_fast.player.private_bus import PrivateBus
@@ -76,14 +76,14 @@ def still_room(size, seconds, rate):
 class Run:
     """One process and the player that it controls."""
 
-    def __init__(self, program, video, detector_model, player="demo"):
+    def __init__(self, program, video, detector_model, player="demo", status=Status.PAUSED):
         self.changes = []
         loop = MainLoop()
         with PrivateBus() as address:
             bus = open_session_bus(address)
             builtin = None
             if player is not None:
-                builtin = BuiltinPlayer(bus, player, Status.PAUSED, self._changed)
+                builtin = BuiltinPlayer(bus, player, status, self._changed)
             self.spawned = time.monotonic()
             child = subprocess.Popen(
                 [sys.executable, HERE / "energy_programs.py", program, video, detector_model or ""],
@@ -109,18 +109,10 @@ class Run:
     def per_minute(self, key):
         return self.used[key] / self.used["seconds"] * 60
 
-    def reactions(self, truth):
-        """Seconds that each change of the truth took, None where it was missed; false actions."""
+    def judged(self, truth):
+        """What the player was asked, held against the truth."""
         first = self.used["first_frame"]
-        done = [(at - first, command) for at, command in self.changes]
-        delays, right = [], set()
-        for begin, end, command in truth.commands():
-            if begin == 0 and command is Command.PAUSE:
-                continue  # it is paused already
-            hits = [i for i, (at, what) in enumerate(done) if begin <= at < end and what is command]
-            right.update(hits[:1])
-            delays.append(done[hits[0]][0] - begin if hits else None)
-        return delays, len(done) - len(right)
+        return VideoJudgement(truth, [(at - first, command) for at, command in self.changes])
 
 
 def table(runs, truth):
@@ -147,11 +139,11 @@ def table(runs, truth):
             f"{middle['peak']:>6.0f}{middle['resident']:>6.0f}{looks:>8.0f}"
         )
         if name in REACTING:
-            judged = [run.reactions(truth) for run in all]
-            # The first thing done is the start, not a reaction.
-            delays = [d for found, _ in judged for d in found[1:] if d is not None]
-            missed = sum(d is None for found, _ in judged for d in found)
-            false = sum(count for _, count in judged)
+            judged = [run.judged(truth) for run in all]
+            took = [after for each in judged for _, _, after in each.reactions()]
+            delays = [after for after in took if after is not None]
+            missed = len(took) - len(delays)
+            false = sum(len(each.false_actions()) for each in judged)
             median, worst = (statistics.median(delays), max(delays)) if delays else (0, 0)
             row += f"{median:>8.2f}{worst:>8.2f}{missed:>8}{false:>7}"
         yield row
@@ -182,11 +174,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         clip, room, truth = prepare(given, Path(folder))
         model = given.detector_model
+        # So that there is something to do at once.
+        status = Status.PAUSED if truth.state(0) == "on" else Status.PLAYING
         plan = {
-            "ours": lambda: Run("ours", clip, model),
-            "ours, saving": lambda: Run("ours, saving", clip, model),
-            "ungoverned": lambda: Run("ungoverned", clip, model),
-            "seed": lambda: Run("seed", clip, model),
+            "ours": lambda: Run("ours", clip, model, status=status),
+            "ours, saving": lambda: Run("ours, saving", clip, model, status=status),
+            "ungoverned": lambda: Run("ungoverned", clip, model, status=status),
+            "seed": lambda: Run("seed", clip, model, status=status),
             "ours, still room": lambda: Run("ours", room, model),
             "ours, no player": lambda: Run("idle", clip, model, player=None),
             "decoding": lambda: Run("decoding", clip, model),
@@ -198,7 +192,7 @@ def main():
                 runs[name].append(plan[name]())
     given.json.parent.mkdir(parents=True, exist_ok=True)
     single = {
-        name: [run.used | {"reactions": run.reactions(truth)} for run in all]
+        name: [run.used | {"reactions": list(run.judged(truth).lines())} for run in all]
         for name, all in runs.items()
     }
     given.json.write_text(json.dumps(single, indent=1))
@@ -230,13 +224,8 @@ def prepare(given, folder):
 
 def demo_clip(folder):
     from facectrl_fast.demo import SCENES, write_clip
-    from facectrl_fast.types import Verdict
 
-    states = {
-        Verdict.HEADPHONES_ON: "on",
-        Verdict.HEADPHONES_OFF: "off",
-        Verdict.NO_FACE: "away",
-    }
+    states = {verdict: state for state, verdict in RIGHT.items()}
     video = folder / "demo.mp4"
     write_clip(video)
     at, changes = 0.0, []

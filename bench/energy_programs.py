@@ -16,7 +16,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-START = time.monotonic()
 SETTLED = 3.0
 """Seconds into the recording from which on it counts as steady."""
 
@@ -25,7 +24,7 @@ class Usage:
     """What this process used between two moments."""
 
     def __init__(self):
-        self.result = {"start": START}
+        self.result = {}
         self._before = None
 
     @property

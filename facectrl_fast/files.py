@@ -1,8 +1,9 @@
-"""Files that are whole or not there, and folders that can be written to."""
+"""Files that are whole or not there, what they are recognised by, and folders to write to."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,15 @@ def whole_file(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def digest(path: Path) -> str:
+    """What a file's content is recognised by.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def make_writable(folder: Path) -> None:

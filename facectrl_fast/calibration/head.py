@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,6 +17,7 @@ from facectrl_fast.dataset.crops import Crops, Jitter
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import ON, Judgement
+from facectrl_fast.files import digest
 from facectrl_fast.models import ANCHORS, PACKAGED_MODEL
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.classify import Classifier, logistic
@@ -61,11 +60,6 @@ class Anchors:
             if str(stored["model"]) != digest(PACKAGED_MODEL):
                 raise RuntimeError(f"{ANCHORS} belongs to another model than {PACKAGED_MODEL}")
             return cls(stored["embedding"].astype(np.float32), stored["labels"].astype(np.int64))
-
-
-def digest(model: Path) -> str:
-    """What a model file is recognised by."""
-    return hashlib.sha256(model.read_bytes()).hexdigest()
 
 
 class Calibrator:

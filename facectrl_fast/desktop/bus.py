@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from facectrl_fast.errors import UserError
+from facectrl_fast.mainloop import MainLoop
 
 PROPERTIES_INTERFACE = "org.freedesktop.DBus.Properties"
 
@@ -26,6 +28,21 @@ def open_session_bus(address: str | None = None) -> Any:
 def open_system_bus(address: str | None = None) -> Any:
     """The same for the system bus."""
     return _open("system", address, "your desktop's services are not there")
+
+
+def guarded(
+    loop: MainLoop, callback: Callable[..., None], closed: Callable[[], bool]
+) -> Callable[..., None]:
+    """For dbus-python, which logs what a handler raises and goes on: so that it ends the loop.
+
+    Once ``closed``, nothing is called back any more.
+    """
+
+    def handler(*args: Any, **keywords: Any) -> None:
+        if not closed():
+            loop.guard(lambda: callback(*args, **keywords))
+
+    return handler
 
 
 def _open(which: str, address: str | None, advice: str) -> Any:

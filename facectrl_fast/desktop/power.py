@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, open_system_bus
+from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, guarded, open_system_bus
 from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
 
@@ -127,13 +127,7 @@ class PowerWatch:
         )
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
-        """For dbus-python, which would swallow what a callback raises."""
-
-        def guarded(*arguments: Any) -> None:
-            if not self._closed:
-                self._loop.guard(lambda: callback(*arguments))
-
-        return guarded
+        return guarded(self._loop, callback, lambda: self._closed)
 
     def _forget(self) -> None:
         self._saying.clear()

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from facectrl_fast.decide.policy import RESULT, Status
-from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE
+from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, guarded
 from facectrl_fast.errors import UsageError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.types import Action, Command
@@ -384,13 +384,7 @@ class MprisPlayers:
         )
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
-        """dbus-python logs what a handler raises and goes on; here it ends the loop."""
-
-        def guarded(*args: Any, **keywords: Any) -> None:
-            if not self._closed:
-                self._loop.guard(lambda: callback(*args, **keywords))
-
-        return guarded
+        return guarded(self._loop, callback, lambda: self._closed)
 
 
 def _status(properties: Any) -> Status | None:

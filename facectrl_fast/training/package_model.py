@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facectrl_fast.calibration.head import digest
 from facectrl_fast.dataset import compose
 from facectrl_fast.dataset.crops import Crops
 from facectrl_fast.dataset.folder import LABELS, read_folder, split_by_group
 from facectrl_fast.errors import UserError
-from facectrl_fast.files import whole_file
+from facectrl_fast.files import digest, whole_file
 from facectrl_fast.models import ANCHORS, PACKAGED_MODEL
 from facectrl_fast.training.data import HeadphoneData
 from facectrl_fast.training.run import TrainingOptions, train

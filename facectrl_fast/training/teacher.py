@@ -18,7 +18,7 @@ from torch import nn
 
 from facectrl_fast.dataset.augment import strong_augmentation
 from facectrl_fast.errors import UserError
-from facectrl_fast.files import whole_file
+from facectrl_fast.files import digest, whole_file
 from facectrl_fast.training.data import HeadphoneData
 from facectrl_fast.training.networks import Classifier, EvenLight, small_cnn
 from facectrl_fast.training.run import TrainingOptions, digest_of, fit, last_checkpoint
@@ -215,11 +215,11 @@ def teach(
 def _identity(data: HeadphoneData, weights: Path, options: TrainingOptions) -> str:
     """Short name for all that lessons depend on."""
     try:
-        given = hashlib.sha256(weights.read_bytes())
+        kept = digest(weights)
     except OSError as error:
         raise UserError(f"cannot read the teacher's weights {weights}: {error.strerror}") from None
-    given.update(f"{digest_of(data.training_pictures)} {asdict(options)} {VIEWS} {SIDE}".encode())
-    return given.hexdigest()[:12]
+    depends = f"{kept} {digest_of(data.training_pictures)} {asdict(options)} {VIEWS} {SIDE}"
+    return hashlib.sha256(depends.encode()).hexdigest()[:12]
 
 
 def _lessons(teacher: Classifier, data: HeadphoneData) -> tuple[UInt8Array, Float32Array]:
