@@ -92,8 +92,10 @@ class Run:
                 text=True,
             )
             ended = os.pidfd_open(child.pid)
-            loop.watch_fd(ended, loop.quit)
+            watch = loop.watch_fd(ended, loop.quit)
             loop.run()
+            # GLib would go on to poll the number, which will be another file's.
+            loop.remove(watch)
             os.close(ended)
             output = child.communicate()[0]
             if child.returncode or not output:
