@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.config import RunOptions
-from facectrl_fast.desktop.bus import open_session_bus
+from facectrl_fast.desktop.bus import SessionBus
 from facectrl_fast.desktop.display import Display
 from facectrl_fast.desktop.power import PowerWatch
+from facectrl_fast.desktop.session import SessionWatch
+from facectrl_fast.desktop.systemd import ServiceManager
 from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.models import default_model
 from facectrl_fast.player.dry_run import DryRunPlayers
 from facectrl_fast.player.known import check_player_exists, running_players
-from facectrl_fast.player.mpris import MprisPlayers, PlayerEvents, check_player_name
+from facectrl_fast.player.mpris import MprisPlayers, PlayerEvents
 from facectrl_fast.profile import Profile
+from facectrl_fast.report import Companion
 from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.detect import open_detector
@@ -36,15 +40,19 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
     """
     detector = open_detector(options.detector, options.detector_model)
     tracker = open_tracker(options.tracker)
-    gate, locator, classifier = Gate(), Locator(detector, tracker), Classifier(options.model)
+    gate, locator = Gate(), Locator(detector, tracker)
+    classifier = None
+    if options.mode == "headphones":
+        classifier = Classifier(options.model or default_model())
     if profile is not None:
         profile.watch(gate, "look", "gate")
         profile.watch(locator, "locate", "locate")
         if tracker is not None:
             profile.watch(tracker, "update", "  tracker")
         profile.watch(detector, "detect", "  detector")
-        profile.watch(classifier, "classify", "classify")
-        profile.watch(classifier, "on_probabilities", "  network")
+        if classifier is not None:
+            profile.watch(classifier, "classify", "classify")
+            profile.watch(classifier, "on_probabilities", "  network")
     return FrameAnalyzer(gate, locator, classifier)
 
 
@@ -59,38 +67,66 @@ def build_watcher(
     Args:
         loop: dispatches everything.
         options: what was chosen.
-        bus_address: of another bus than the session's.
+        bus_address: of another bus than the session's, on which only the players are of interest.
         profile: times the stages.
 
     Raises:
         UserError: a file, the player or the session bus cannot be used.
     """
-    wanted = None if options.player is None else check_player_name(options.player)
     source = open_source(options.source, options.realtime, options.backend, options.rate)
     source.check()
+    analyzer = build_analyzer(options, profile)
+    bus = None if options.dry_run else SessionBus(loop, bus_address)
 
     def make_players(events: PlayerEvents) -> Players:
-        if options.dry_run:
+        if bus is None:
             return DryRunPlayers(events)
-        bus = open_session_bus(bus_address)
-        if wanted is not None and bus_address is None:
-            check_player_exists(wanted, running_players(bus))
-        return MprisPlayers(loop, bus, wanted, events)
+        if bus_address is None:
+            there = running_players(bus.connection) if options.player else []
+            for name in options.player:
+                check_player_exists(name, there)
+        return MprisPlayers(loop, bus, events, options.player, options.ignore)
 
-    def watch_power(changed: Callable[[bool], None]) -> PowerWatch:
-        return PowerWatch(loop, changed)
+    def make_companions(watcher: Watcher) -> Sequence[Companion]:
+        desktop = _companions(loop, watcher, options, bus) if bus_address is None else ()
+        # Last, since the others leave it first.
+        return (*desktop, *([] if bus is None else [bus]))
 
     watcher = Watcher(
         loop,
         source,
-        build_analyzer(options, profile),
+        analyzer,
         options,
         make_players,
         _open_display(options),
-        watch_power if options.save_power == "auto" else None,
+        make_companions,
     )
     _keep_opencv_single()
     return watcher
+
+
+def _companions(
+    loop: MainLoop, watcher: Watcher, options: RunOptions, bus: SessionBus | None
+) -> Sequence[Companion]:
+    companions: list[Companion] = []
+    if bus is not None:
+        # First: if another one runs already, nothing else is to happen.
+        from facectrl_fast.desktop.control import Control
+
+        companions.append(Control(bus, watcher))
+        if options.notify:
+            from facectrl_fast.desktop.notify import Notifications
+
+            companions.append(Notifications(loop, bus, watcher))
+    if options.save_power == "auto":
+        companions.append(PowerWatch(loop, watcher.save_power))
+    if options.yield_camera:
+        from facectrl_fast.desktop.calls import CallWatch
+
+        companions.append(CallWatch(loop, watcher, options.yield_to))
+    companions.append(SessionWatch(loop, watcher))
+    companions.append(ServiceManager(loop))
+    return companions
 
 
 def _keep_opencv_single() -> None:

@@ -6,11 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facectrl_fast.models import PACKAGED_MODEL
-
 DETECTORS = ("auto", "yunet", "haar", "haar-seed")
 BACKENDS = ("v4l2", "opencv")
+MODES = ("headphones", "presence")
 SAVE_POWER = ("auto", "always", "never")
+CONFERENCE_PROGRAMS = (
+    "zoom",
+    "teams",
+    "teams-for-linux",
+    "skypeforlinux",
+    "webex",
+    "CiscoCollabHost",
+    "jitsi-meet",
+    "linphone",
+)
+"""Programs that hold video calls and want the camera: the names of their processes."""
 TASK_NAMES = ("classifier", "cnn", "autoencoder", "vae")
 TRACKERS = ("template", "none", "csrt", "kcf", "mosse")
 
@@ -22,19 +32,31 @@ class RunOptions:
     source: str = "auto"
     backend: str = BACKENDS[0]
     realtime: bool = True
-    player: str | None = None
-    """A player's name, None for whichever played last."""
+    mode: str = MODES[0]
+    """Headphones: they decide. Presence: whoever is there, plays."""
+    player: tuple[str, ...] = ()
+    """The names of those to control; empty for all."""
+    ignore: tuple[str, ...] = ()
+    """The names of those to leave alone."""
     detector: str = "auto"
     detector_model: Path | None = None
     tracker: str = TRACKERS[0]
-    model: Path = PACKAGED_MODEL
+    model: Path | None = None
+    """None for what ``calibrate`` made, else the packaged one."""
     rate: float = 10.0
     """Analyses a second, at most."""
     save_power: str = SAVE_POWER[0]
     """When to look less often; auto: on battery and in the power-saver profile."""
+    yield_camera: bool = False
+    """Leave the camera alone while a program of ``yield_to`` runs."""
+    yield_to: tuple[str, ...] = CONFERENCE_PROGRAMS
+    notify: bool = False
+    """Tell on the desktop what was done."""
     dry_run: bool = False
     preview: bool = False
     record: Path | None = None
+    profile: bool = False
+    """At the end, print where the time went."""
 
 
 @dataclass(frozen=True)

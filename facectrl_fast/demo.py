@@ -16,7 +16,7 @@ from facectrl_fast.decide.policy import Status
 from facectrl_fast.desktop.bus import open_session_bus
 from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
-from facectrl_fast.models import DEMO_PHOTO
+from facectrl_fast.models import DEMO_PHOTO, PACKAGED_MODEL
 from facectrl_fast.player.private_bus import PrivateBus
 from facectrl_fast.types import UInt8Array, Verdict
 
@@ -104,7 +104,7 @@ def run_demo(keep: Path | None = None) -> int:
         clip = keep or Path(folder) / "demo.mp4"
         write_clip(clip)
         loop = MainLoop()
-        options = RunOptions(source=str(clip), player=PLAYER)
+        options = RunOptions(source=str(clip), player=(PLAYER,), model=PACKAGED_MODEL)
         watcher = build_watcher(loop, options, bus_address=address)
         seen: list[tuple[float, Status]] = []
         bus = open_session_bus(address)

@@ -46,7 +46,9 @@ class Verdict(IntEnum):
     HEADPHONES_ON = 0
     HEADPHONES_OFF = 1
     NO_FACE = 2
-    UNSURE = 3
+    PRESENT = 3
+    """A face, where nobody asks for headphones."""
+    UNSURE = 4
     """Too dark, or the classifier cannot tell: abstains from the vote."""
 
     def __str__(self) -> str:
@@ -57,6 +59,7 @@ _WORDS = {
     Verdict.HEADPHONES_ON: "headphones on",
     Verdict.HEADPHONES_OFF: "headphones off",
     Verdict.NO_FACE: "nobody there",
+    Verdict.PRESENT: "somebody there",
     Verdict.UNSURE: "unsure",
 }
 

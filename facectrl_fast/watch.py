@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from facectrl_fast.capture.reopen import Reopening
@@ -16,8 +17,11 @@ from facectrl_fast.decide.vote import VoteWindow
 from facectrl_fast.desktop.display import Display, View
 from facectrl_fast.errors import CameraAwayError, UserError
 from facectrl_fast.governor import Governor, Rates
+from facectrl_fast.hold import Hold
 from facectrl_fast.mainloop import MainLoop, SignalWatch
-from facectrl_fast.player.mpris import PlayerEvents, short_name
+from facectrl_fast.player.mpris import PlayerEvents
+from facectrl_fast.player.names import short_name
+from facectrl_fast.report import SUSPENSIONS, Companion, Report, State
 from facectrl_fast.types import Action, Command, Decision, Frame
 from facectrl_fast.vision.analyze import FrameAnalyzer
 
@@ -50,14 +54,6 @@ class Players(Protocol):
         ...
 
 
-class Closable(Protocol):
-    """Somebody who goes on until told to stop."""
-
-    def close(self) -> None:
-        """Stop."""
-        ...
-
-
 class Watcher:
     """Watches the camera while a player is there, and does what the policy says.
 
@@ -72,16 +68,31 @@ class Watcher:
         options: RunOptions,
         make_players: Callable[[PlayerEvents], Players],
         display: Display | None = None,
-        watch_power: Callable[[Callable[[bool], None]], Closable] | None = None,
+        make_companions: Callable[[Watcher], Sequence[Companion]] | None = None,
     ) -> None:
+        """Put the stages together.
+
+        Args:
+            loop: dispatches everything.
+            source: where frames come from.
+            analyzer: judges them.
+            options: of the run.
+            make_players: called with the watcher, whom the players tell what they do.
+            display: is shown each analysed frame.
+            make_companions: called with the watcher when it begins, for those who are told what
+                changes and may suspend it.
+        """
         self._loop = loop
         self._source = source
         self._analyzer = analyzer
         self.governor = Governor(Rates.below(options.rate))
         self.governor.saving = options.save_power == "always"
-        self._wanted = options.player
+        self._wanted = " or ".join(options.player) or "a media player"
         self._display = display
-        self._watch_power = watch_power
+        self._make_companions = make_companions
+        self._companions: Sequence[Companion] = ()
+        self._suspensions: set[State] = set()
+        self._hold = Hold(loop, lambda: self.resume(State.HELD))
         self._votes = VoteWindow()
         self._policy = Policy()
         self._players = make_players(self)
@@ -94,6 +105,10 @@ class Watcher:
         self._seen = False  # a frame of this stream
         self._ended = False
         self._decision: Decision | None = None
+        self._decided_at = 0.0
+        self._actions: tuple[Action, ...] = ()
+        self._acted_at = 0.0
+        self._reported: Report | None = None
         self._recent: deque[float] = deque(maxlen=20)
         self.position: float | None = None
         """Seconds into the recording of the frame judged last; None for a camera."""
@@ -106,26 +121,129 @@ class Watcher:
         """Watch until a recording ends, a signal arrives or the display is closed.
 
         Raises:
-            UserError: the source failed, or the session bus went away.
+            UserError: the source failed, or another one is running already.
         """
         stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        power: Closable | None = None
         with SignalWatch(self._loop, stop, self._on_signal):
             try:
-                if self._watch_power is not None:
-                    power = self._watch_power(self._on_power)
+                if self._make_companions is not None:
+                    self._companions = self._make_companions(self)
                 self._players.start()
                 if not self._there:
-                    log.info("waiting for %s", self._wanted or "a media player")
+                    log.info("waiting for %s", self._wanted)
+                self._tell()
                 self._loop.run()
             finally:
                 self._close_stream()
                 self._reopening.cancel()
+                self._hold.cancel()
                 self._players.close()
-                if power is not None:
-                    power.close()
+                for companion in self._companions:
+                    companion.close()
                 if self._display is not None:
                     self._display.close()
+
+    def stop(self) -> None:
+        """End ``run``."""
+        self._loop.quit()
+
+    @property
+    def report(self) -> Report:
+        """What it is doing now."""
+        verdict = "" if self._decision is None else str(self._decision.verdict)
+        names = ", ".join(short_name(action.player) for action in self._actions)
+        done = [f"{_DOING[a.command]} {names}: {a.reason}" for a in self._actions[:1]]
+        return Report(
+            state=self._state(),
+            verdict=verdict,
+            since=self._decided_at if verdict else 0.0,
+            camera_open=self._stream is not None,
+            held_until=self._hold.until,
+            players=tuple((short_name(n), s.value) for n, s in sorted(self._there.items())),
+            last_action="".join(done),
+            actions=self._actions,
+            acted_at=self._acted_at,
+        )
+
+    @property
+    def rate(self) -> float:
+        """Analyses a second, over the last ones; 0 while the camera is off."""
+        if len(self._recent) < 2:
+            return 0.0
+        span = self._recent[-1] - self._recent[0]
+        return (len(self._recent) - 1) / span if span > 0 else 0.0
+
+    # What may suspend it.
+
+    def hold(self, seconds: float) -> float:
+        """Look away and leave the players alone for a while, from now on.
+
+        Returns:
+            When that ends, in seconds of the wall clock.
+        """
+        until = self._hold.begin(seconds)
+        log.info("held until %s", time.strftime("%H:%M", time.localtime(until)))
+        self.suspend(State.HELD)
+        # Also where it was held already: until when may have changed.
+        self._tell()
+        return until
+
+    def release(self) -> None:
+        """End ``hold``."""
+        self._hold.cancel()
+        self.resume(State.HELD)
+
+    def suspend(self, why: State) -> None:
+        """Close the camera until ``resume``; several reasons may overlap.
+
+        Args:
+            why: one of ``SUSPENSIONS``.
+        """
+        if why in self._suspensions:
+            return
+        self._suspensions.add(why)
+        if len(self._suspensions) == 1:
+            self._reopening.cancel()
+            self._close_stream()
+            self._decision = None
+            log.info("the camera is off: %s", why)
+        self._tell()
+
+    def resume(self, why: State) -> None:
+        """This reason to be suspended is over."""
+        if why is State.ASLEEP:
+            self._hold.woken()
+        if why not in self._suspensions:
+            return
+        self._suspensions.remove(why)
+        if not self._suspensions:
+            log.info("going on")
+            # What the user did meanwhile was not seen: nothing but our own is to be played.
+            self._policy.restart(only_ours=True)
+            self._look()
+        self._tell()
+
+    def save_power(self, saving: bool) -> None:
+        """Look less often, or as often as usual."""
+        self.governor.saving = saving
+        log.info("looking less often, to save energy" if saving else "looking as often as usual")
+
+    def _state(self) -> State:
+        for why in SUSPENSIONS:
+            if why in self._suspensions:
+                return why
+        if not self._there:
+            return State.WAITING
+        return State.CAMERA_AWAY if self._stream is None else State.WATCHING
+
+    def _tell(self) -> None:
+        """Tell the companions what changed, if anything did."""
+        report = self.report
+        if report == self._reported:
+            return
+        self._reported = report
+        for companion in self._companions:
+            companion.reported(report)
 
     # What the players do.
 
@@ -134,8 +252,8 @@ class Watcher:
         log.info("%s is there, %s", short_name(name), status.value.lower())
         self._there[name] = status
         self._policy.appeared(name, status)
-        if self._stream is None and not self._reopening.pending and not self._ended:
-            self._open_stream()
+        self._look()
+        self._tell()
 
     def player_vanished(self, name: str) -> None:
         """See PlayerEvents."""
@@ -151,7 +269,8 @@ class Watcher:
             if self._ended:
                 self._loop.quit()
             else:
-                log.info("the camera is off; waiting for %s", self._wanted or "a media player")
+                log.info("the camera is off; waiting for %s", self._wanted)
+        self._tell()
 
     def player_status(self, name: str, status: Status) -> None:
         """See PlayerEvents."""
@@ -159,6 +278,7 @@ class Watcher:
         if self._policy.status_changed(name, status):
             hand = _BY_HAND[status]
             log.info("%s %s: left so until you change something", short_name(name), hand)
+        self._tell()
 
     def player_settled(self, name: str, status: Status | None) -> None:
         """See PlayerEvents."""
@@ -167,11 +287,13 @@ class Watcher:
         if self._ended and not self._unsettled:
             self._loop.quit()
 
-    def bus_lost(self) -> None:
-        """See PlayerEvents."""
-        raise UserError("the session bus has gone; nothing left to control")
-
     # What the camera shows.
+
+    def _look(self) -> None:
+        """Open the camera, if there is a reason to and none not to."""
+        busy = self._stream is not None or self._reopening.pending or self._ended
+        if self._there and not busy and not self._suspensions:
+            self._open_stream()
 
     def _open_stream(self) -> None:
         try:
@@ -182,6 +304,7 @@ class Watcher:
             if not (self._source.live and known):
                 raise
             self._reopening.later(error)
+            self._tell()
             return
         self._opened_before = True
         self._seen = False
@@ -216,6 +339,7 @@ class Watcher:
             self._seen = True
             log.info("watching %s", self._source.name)
             self._reopening.succeeded()
+            self._tell()
         self._judge(frame, stream)
         if self._stream is stream:
             stream.ring.arm(frame.seq, self.governor.due)
@@ -223,16 +347,19 @@ class Watcher:
     def _judge(self, frame: Frame, stream: Stream) -> None:
         sighting = self._analyzer.analyze(frame)
         self.analyses += 1
+        self._recent.append(frame.timestamp)
         self.position = stream.position(frame.timestamp)
         decision = self._votes.add(sighting.verdict, sighting.timestamp)
         if decision is not None and (
             self._decision is None or decision.verdict is not self._decision.verdict
         ):
             self._decision = decision
+            self._decided_at = time.time()
             self._act(decision)
+            self._tell()
         self.governor.looked(sighting, self._decision, self._votes.decides_at)
         if self._display is not None:
-            view = View(self._votes.leaning, self._decision, self._rate(frame))
+            view = View(self._votes.leaning, self._decision, self.rate)
             if not self._display.show(frame, sighting, view):
                 self._loop.quit()
 
@@ -244,6 +371,7 @@ class Watcher:
             return
         names = ", ".join(short_name(action.player) for action in actions)
         log.info("%s%s: %s %s", when, actions[0].reason, _DOING[actions[0].command], names)
+        self._actions, self._acted_at = tuple(actions), time.time()
         for action in actions:
             self._unsettled.add(action.player)
             self._players.perform(action)
@@ -257,6 +385,7 @@ class Watcher:
             if not self._source.live:
                 raise stream.error
             self._reopening.later(stream.error)
+            self._tell()
             return
         self._ended = True
         log.info("%s ended", self._source.name)
@@ -269,16 +398,6 @@ class Watcher:
         log.info("stopping: %s", signal.Signals(number).name)
         self.stopped_by = number
         self._loop.quit()
-
-    def _on_power(self, saving: bool) -> None:
-        self.governor.saving = saving
-        log.info("looking less often, to save energy" if saving else "looking as often as usual")
-
-    def _rate(self, frame: Frame) -> float:
-        """Analyses a second, over the last ones."""
-        self._recent.append(frame.timestamp)
-        span = self._recent[-1] - self._recent[0]
-        return (len(self._recent) - 1) / span if span > 0 else 0.0
 
 
 def _clock(seconds: float) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from facectrl_fast.decide.policy import Status
-from facectrl_fast.desktop.bus import open_session_bus
+from facectrl_fast.desktop.bus import SessionBus, open_session_bus
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.builtin import BuiltinPlayer
 from facectrl_fast.player.mpris import MprisPlayers
 from facectrl_fast.player.private_bus import PrivateBus
+from facectrl_fast.settings import KINDS, PREFIX
 from tests.program import MPV, Program
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -40,6 +41,14 @@ def pytest_collection_modifyitems(items):
 def no_model_of_ones_own(monkeypatch, tmp_path_factory):
     """Who runs the tests may have calibrated; the tests are about the packaged model."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "no-data"))
+
+
+@pytest.fixture(autouse=True)
+def no_options_of_ones_own(monkeypatch, tmp_path_factory):
+    """The same for what they configured."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+    for name in KINDS:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +130,6 @@ class Events:
     def player_settled(self, name, status):
         self._note("settled", name, status)
 
-    def bus_lost(self):
-        self._note("bus lost")
-
     def wait(self, wish, seconds=15.0):
         """Run the loop until the wish is met; False after ``seconds``."""
         if wish():
@@ -167,13 +173,15 @@ def players(loop, bus_address, events):
     """Makes MprisPlayers that report to ``events``."""
     made = []
 
-    def make(wanted=None):
-        made.append(MprisPlayers(loop, open_session_bus(bus_address), wanted, events))
+    def make(*wanted, ignored=()):
+        bus = SessionBus(loop, bus_address)
+        made.append(bus)
+        made.append(MprisPlayers(loop, bus, events, wanted, ignored))
         made[-1].start()
         return made[-1]
 
     yield make
-    for each in made:
+    for each in reversed(made):
         each.close()
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 
 from facectrl_fast.decide.policy import Status
-from facectrl_fast.player.mpris import PREFIX
+from facectrl_fast.player.names import PREFIX
 
 MPV = PREFIX + "mpv"
 PLAYING, PAUSED, _ = Status

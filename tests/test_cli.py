@@ -97,12 +97,12 @@ def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say what to do: run, demo, collect, calibrate, train, evaluate, cameras or doctor"),
+        ([], "say what to do: run, demo, collect, calibrate, train, evaluate, cameras,"),
         (["dance"], "invalid choice: 'dance'"),
-        (["run", "--rate", "1000"], "'1000' is not between 3 and 60"),
-        (["run", "--rate", "nan"], "'nan' is not between 3 and 60"),
-        (["run", "--rate", "often"], "'often' is not a number"),
-        (["run", "--tracker", "psychic"], "invalid choice: 'psychic'"),
+        (["run", "--rate", "1000"], "must be a number from 3 to 60, not '1000'"),
+        (["run", "--rate", "nan"], "must be a number from 3 to 60, not 'nan'"),
+        (["run", "--rate", "often"], "must be a number from 3 to 60, not 'often'"),
+        (["run", "--tracker", "psychic"], "must be one of template, none, csrt, kcf, mosse"),
         (["run", "--preview", "--record", "a.mp4"], "not allowed with argument"),
         (["run", "--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["collect", "on"], "required: --dataset"),
@@ -180,7 +180,7 @@ class TestBadInput:
 
     def test_impossible_player_name(self, make_video):
         words = complaint("run", "--source", make_video(), "--player", "my player", status=2)
-        assert "cannot be a player's name" in words
+        assert "must be players' names" in words
 
     def test_unknown_player(self, bus_address, make_video):
         words = complaint("run", "--source", make_video(), "--player", "nosuchplayer", status=2)
@@ -271,10 +271,11 @@ def test_a_signal_ends_it_cleanly(number, bus_address, make_video):
 def test_doctor_names_what_is_wrong(no_bus):
     done = run("doctor", "--source", "77")
     assert done.returncode == 1
-    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line}
     assert "WRONG" in lines["camera"]
     assert "no session bus" in lines["session"]
     assert "ok" in lines["model"]
+    assert lines["First:"].startswith("First: camera: no camera at /dev/video77")
     assert done.stderr == ""
 
 

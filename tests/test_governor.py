@@ -9,7 +9,7 @@ from facectrl_fast.governor import ALERT, EARLY, LEAST_RATE, MOTION, Governor, R
 from facectrl_fast.types import Decision, Verdict
 from facectrl_fast.vision.analyze import Sighting
 
-ON, OFF, NOBODY, UNSURE = Verdict
+ON, OFF, NOBODY, _, UNSURE = Verdict
 HOLDS = Decision(ON, 0.0)
 
 

@@ -3,9 +3,10 @@
 Decisions and player events go in, actions come out. The rules:
 
 - Only a change of decision acts; while it lasts, the user's hand wins.
-- Headphones on: play, unless a player plays already. What we paused is resumed, else the player
-  that was active last is played.
+- Headphones on (or somebody there, where only that is asked for): play, unless a player plays
+  already. What we paused is resumed, else the player that was active last is played.
 - Headphones off, or nobody there: pause what plays.
+- After a while in which nobody was watched, only what we paused is resumed, until something plays.
 - A status change that we did not ask for is the user's: whatever it was, we leave it until the
   decision next changes, and what we had paused is no longer ours to resume. A player that was
   paused by hand before the first decision is left alone by that one, too.
@@ -58,6 +59,8 @@ class Policy:
         self._players: dict[str, _Player] = {}
         self._plays = 0
         self._decided: Verdict | None = None
+        self._only_ours = False
+        """To be resumed; nothing else is played."""
 
     @property
     def paused_by_us(self) -> frozenset[str]:
@@ -117,7 +120,7 @@ class Policy:
         if decision.verdict is self._decided:
             return []
         self._decided = decision.verdict
-        if decision.verdict is Verdict.HEADPHONES_ON:
+        if decision.verdict in (Verdict.HEADPHONES_ON, Verdict.PRESENT):
             actions = self._play(str(decision.verdict))
         else:
             actions = self._pause(str(decision.verdict))
@@ -125,15 +128,20 @@ class Policy:
             player.held = False
         return actions
 
-    def restart(self) -> None:
-        """The players went: the next decision is a new one, whatever it is."""
+    def restart(self, only_ours: bool = False) -> None:
+        """The next decision is a new one, whatever it is.
+
+        Args:
+            only_ours: resume what we paused, and play nothing else, until something plays.
+        """
         self._decided = None
+        self._only_ours = only_ours
 
     def _play(self, reason: str) -> list[Action]:
         if any(player.plays for player in self._players.values()):
             return []
         chosen = [name for name, p in self._players.items() if p.paused_by_us]
-        if not chosen:
+        if not chosen and not self._only_ours:
             free = [name for name, p in self._players.items() if not p.held]
             chosen = sorted(free, key=lambda name: self._players[name].active)[-1:]
         return [self._ask(Command.PLAY, name, reason) for name in chosen]
@@ -150,6 +158,7 @@ class Policy:
 
     def _next_play(self, status: Status) -> int:
         if status is Status.PLAYING:
+            self._only_ours = False
             self._plays += 1
             return self._plays
         return 0

@@ -32,7 +32,7 @@ class VoteWindow(VoteCounter):
         Raises:
             ValueError: a window is not positive, or least_votes is out of range.
         """
-        self._windows = (window, window, no_face_window)
+        self._windows = (window, window, no_face_window, window)
         super().__init__(self._windows, least_votes, Decision)
 
     @property

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.report import Report
 
+log = logging.getLogger(__name__)
+
+RECONNECT = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between the tries to reach a bus that went away; the last one repeats."""
 PROPERTIES_INTERFACE = "org.freedesktop.DBus.Properties"
 
 
@@ -28,6 +34,87 @@ def open_session_bus(address: str | None = None) -> Any:
 def open_system_bus(address: str | None = None) -> Any:
     """The same for the system bus."""
     return _open("system", address, "your desktop's services are not there")
+
+
+class BusClient(Protocol):
+    """Somebody who uses the session bus."""
+
+    def connected(self, connection: Any) -> None:
+        """The bus is there, maybe again: nothing on it is known."""
+        ...
+
+    def disconnected(self) -> None:
+        """The bus went away, and all that was on it."""
+        ...
+
+
+class SessionBus:
+    """One connection to the session bus for all who need it, made anew when the bus comes back."""
+
+    def __init__(self, loop: MainLoop, address: str | None = None) -> None:
+        """Connect.
+
+        Args:
+            loop: dispatches everything.
+            address: of another bus than the session's.
+
+        Raises:
+            UserError: there is no bus.
+        """
+        self._loop = loop
+        self._address = address
+        self._clients: list[BusClient] = []
+        self._failures = 0
+        self._timer: int | None = None
+        self._closed = False
+        self.connection = self._connect()
+        """A dbus-python connection; after a loss, the one that was lost."""
+
+    def add(self, client: BusClient) -> None:
+        """Tell it that the bus is there, and from now on when it comes and goes."""
+        self._clients.append(client)
+        if self._timer is None:
+            client.connected(self.connection)
+
+    def reported(self, report: Report) -> None:
+        """See ``Companion``."""
+
+    def close(self) -> None:
+        """Leave the bus; nobody is told anything any more."""
+        self._closed = True
+        if self._timer is not None:
+            self._loop.remove(self._timer)
+        self.connection.close()
+
+    def _connect(self) -> Any:
+        connection = open_session_bus(self._address)
+        connection.call_on_disconnection(
+            guarded(self._loop, lambda _: self._lost(), lambda: self._closed)
+        )
+        return connection
+
+    def _lost(self) -> None:
+        log.warning("the session bus has gone; waiting for it to come back")
+        for client in self._clients:
+            client.disconnected()
+        self._later()
+
+    def _later(self) -> None:
+        delay = RECONNECT[min(self._failures, len(RECONNECT) - 1)]
+        self._failures += 1
+        self._timer = self._loop.call_later(delay, self._try)
+
+    def _try(self) -> None:
+        try:
+            self.connection = self._connect()
+        except UserError:
+            self._later()
+            return
+        self._timer = None
+        self._failures = 0
+        log.info("the session bus is back")
+        for client in self._clients:
+            client.connected(self.connection)
 
 
 def guarded(

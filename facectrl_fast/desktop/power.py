@@ -10,6 +10,7 @@ from typing import Any
 from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, guarded, open_system_bus
 from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.report import Report
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
-class _Teller:
+class Teller:
     """A property that tells that energy is to be saved."""
 
     service: str
@@ -30,14 +31,14 @@ class _Teller:
 
 
 TELLERS = (
-    _Teller(
+    Teller(
         "org.freedesktop.UPower",
         "/org/freedesktop/UPower",
         "org.freedesktop.UPower",
         "OnBattery",
         True,
     ),
-    _Teller(
+    Teller(
         "org.freedesktop.UPower.PowerProfiles",
         "/org/freedesktop/UPower/PowerProfiles",
         "org.freedesktop.UPower.PowerProfiles",
@@ -45,7 +46,7 @@ TELLERS = (
         "power-saver",
     ),
     # Its name up to version 0.20.
-    _Teller(
+    Teller(
         "net.hadess.PowerProfiles",
         "/net/hadess/PowerProfiles",
         "net.hadess.PowerProfiles",
@@ -70,7 +71,7 @@ class PowerWatch:
         """
         self._loop = loop
         self._changed = changed
-        self._saying: set[_Teller] = set()
+        self._saying: set[Teller] = set()
         self._told = False
         self._closed = False
         # Kept when it is closed, for answers that are still under way.
@@ -84,13 +85,16 @@ class PowerWatch:
         for teller in TELLERS:
             self._follow(teller)
 
+    def reported(self, report: Report) -> None:
+        """See ``Companion``."""
+
     def close(self) -> None:
         """Leave the bus. Nothing is told any more."""
         self._closed = True
         if self._bus is not None:
             self._bus.close()
 
-    def _follow(self, teller: _Teller) -> None:
+    def _follow(self, teller: Teller) -> None:
         def changed(interface: str, values: dict[str, object], _gone: object) -> None:
             if interface == teller.interface and teller.name in values:
                 self._heard(teller, values[teller.name])
@@ -113,7 +117,7 @@ class PowerWatch:
         # Asked even where nobody owns the name: the bus starts who can be started.
         self._ask(teller)
 
-    def _ask(self, teller: _Teller) -> None:
+    def _ask(self, teller: Teller) -> None:
         self._bus.call_async(
             teller.service,
             teller.path,
@@ -133,7 +137,7 @@ class PowerWatch:
         self._saying.clear()
         self._tell()
 
-    def _heard(self, teller: _Teller, value: object) -> None:
+    def _heard(self, teller: Teller, value: object) -> None:
         if value == teller.saving:
             self._saying.add(teller)
         else:

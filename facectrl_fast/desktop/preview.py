@@ -22,6 +22,7 @@ _COLOURS: dict[Verdict, Colour] = {
     Verdict.HEADPHONES_ON: (80, 200, 80),
     Verdict.HEADPHONES_OFF: (60, 60, 230),
     Verdict.NO_FACE: (180, 180, 180),
+    Verdict.PRESENT: (80, 200, 80),
     Verdict.UNSURE: (60, 190, 230),
 }
 LONGEST_GAP = 2.0
@@ -55,7 +56,7 @@ def draw_face(
     frame: Frame, face: Face | None, colour: Colour, lines: Sequence[tuple[str, Colour]]
 ) -> UInt8Array:
     """A BGR copy of the frame with a face's box and lines of text drawn in."""
-    image = _bgr_copy(frame)
+    image = bgr_copy(frame)
     if face is not None:
         x, y, width, height = (round(side) for side in face.box)
         cv2.rectangle(image, (x, y), (x + width, y + height), colour, 2)
@@ -68,7 +69,8 @@ def draw_face(
     return image
 
 
-def _bgr_copy(frame: Frame) -> UInt8Array:
+def bgr_copy(frame: Frame) -> UInt8Array:
+    """A frame of any pixel format as BGR, (height, width, 3)."""
     if frame.pixel_format is PixelFormat.BGR24:
         return frame.array.copy()
     code = _CODES.get(frame.pixel_format, cv2.COLOR_GRAY2BGR)

@@ -10,11 +10,8 @@ import dbus.service
 
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE
-from facectrl_fast.player.mpris import (
-    OBJECT_PATH,
-    PLAYER_INTERFACE,
-    PREFIX,
-)
+from facectrl_fast.player.mpris import OBJECT_PATH, PLAYER_INTERFACE
+from facectrl_fast.player.names import PREFIX
 
 _ROOT_INTERFACE = "org.mpris.MediaPlayer2"
 

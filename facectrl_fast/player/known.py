@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facectrl_fast.errors import UsageError
-from facectrl_fast.player.mpris import matches, short_name
+from facectrl_fast.player.names import is_called, matches, short_name
 
 
 def running_players(bus: Any) -> list[str]:
@@ -17,7 +17,7 @@ def running_players(bus: Any) -> list[str]:
     names = bus.call_blocking(
         "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ListNames", "", ()
     )
-    return sorted(str(name) for name in names if matches(str(name), None))
+    return sorted(str(name) for name in names if matches(str(name)))
 
 
 def check_player_exists(wanted: str, running: Iterable[str]) -> None:
@@ -29,7 +29,7 @@ def check_player_exists(wanted: str, running: Iterable[str]) -> None:
         UsageError: no such player runs, and no program or desktop entry has that name.
     """
     names = list(running)
-    if any(matches(name, wanted) for name in names) or _is_installed(wanted.split(".")[0]):
+    if any(is_called(name, wanted) for name in names) or _is_installed(wanted.split(".")[0]):
         return
     there = ", ".join(short_name(name) for name in names) or "none"
     raise UsageError(

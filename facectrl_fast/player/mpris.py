@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from facectrl_fast.decide.policy import RESULT, Status
-from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, guarded
-from facectrl_fast.errors import UsageError
+from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, SessionBus, guarded
 from facectrl_fast.mainloop import MainLoop
+from facectrl_fast.player.names import PREFIX, matches, short_name
 from facectrl_fast.types import Action, Command
 
 log = logging.getLogger(__name__)
 
-PREFIX = "org.mpris.MediaPlayer2."
 OBJECT_PATH = "/org/mpris/MediaPlayer2"
 PLAYER_INTERFACE = "org.mpris.MediaPlayer2.Player"
 TIMEOUT = 2.0
 """Seconds that a player may take to answer."""
 SETTLE = 1.0
 """Seconds after which a player must show the status that it was asked for."""
+ATTEMPTS = 2
+"""Times that a player is asked that does not do it; some miss what comes in a bad moment."""
 ASK_AGAIN = (0.5, 1.0, 5.0, 30.0)
 """Seconds between the tries to learn a new player's status; the last one repeats."""
-# playerctld stands in for the other players, which would be controlled twice.
-PROXIES = (PREFIX + "playerctld",)
 
 _CAPABILITY = {Command.PLAY: "CanPlay", Command.PAUSE: "CanPause"}
 
 
 class PlayerEvents(Protocol):
-    """Who wants to know about players."""
+    """Who wants to know about players.
+
+    A bus that goes away takes its players with it; they vanish.
+    """
 
     def player_appeared(self, name: str, status: Status) -> None:
         """A matching player came to the bus."""
@@ -46,39 +47,6 @@ class PlayerEvents(Protocol):
 
     def player_settled(self, name: str, status: Status | None) -> None:
         """What was asked of a player is over; its status now, None if it does not say."""
-
-    def bus_lost(self) -> None:
-        """The session bus went away."""
-
-
-def check_player_name(name: str) -> str:
-    """A player's name as users give it: ``spotify``, or its whole bus name.
-
-    Raises:
-        UsageError: it can be no part of a bus name.
-    """
-    short = name.removeprefix(PREFIX)
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*", short):
-        raise UsageError(
-            f"'{name}' cannot be a player's name; give the last part of its bus name, "
-            "such as spotify, vlc or mpv"
-        )
-    return short
-
-
-def matches(bus_name: str, wanted: str | None) -> bool:
-    """Whether a bus name is the wanted player or one of its instances (``vlc.instance123``)."""
-    if not bus_name.startswith(PREFIX) or bus_name in PROXIES:
-        return False
-    if wanted is None:
-        return True
-    short = bus_name.removeprefix(PREFIX).lower()
-    return short == wanted.lower() or short.startswith(wanted.lower() + ".")
-
-
-def short_name(bus_name: str) -> str:
-    """The name as users know it."""
-    return bus_name.removeprefix(PREFIX)
 
 
 @dataclass
@@ -96,6 +64,7 @@ class _Pending:
     """An action whose effect has not been seen yet."""
 
     action: Action
+    asked: int = 0
     timer: int | None = None
 
 
@@ -107,27 +76,41 @@ class MprisPlayers:
     one player may own several names.
     """
 
-    def __init__(self, loop: MainLoop, bus: Any, wanted: str | None, events: PlayerEvents) -> None:
+    def __init__(
+        self,
+        loop: MainLoop,
+        bus: SessionBus,
+        events: PlayerEvents,
+        wanted: Collection[str] = (),
+        ignored: Collection[str] = (),
+    ) -> None:
         """Prepare; ``start`` begins.
 
         Args:
             loop: dispatches everything.
-            bus: a connection from desktop/bus.py; closed by ``close``.
-            wanted: a player's name as in ``check_player_name``, None for all players.
+            bus: where the players are.
             events: is told what happens.
+            wanted: names as in ``check_player_name``; empty for all players.
+            ignored: names of players that are left alone.
         """
         self._loop = loop
         self._wanted = wanted
+        self._ignored = ignored
         self._events = events
         self._names: dict[str, str] = {}  # bus name -> connection
         self._players: dict[str, _Player] = {}  # connection -> player
         self._pending: dict[str, _Pending] = {}  # connection -> action
-        self._bus = bus
+        self._session_bus = bus
+        self._bus = bus.connection
         self._closed = False
 
     def start(self) -> None:
         """Report the players that are there, then all that happens to any of them."""
-        self._bus.call_on_disconnection(self._guarded(lambda _: self._events.bus_lost()))
+        self._session_bus.add(self)
+
+    def connected(self, connection: Any) -> None:
+        """See ``BusClient``."""
+        self._bus = connection
         self._bus.add_signal_receiver(
             self._guarded(self._owner_changed),
             "NameOwnerChanged",
@@ -147,14 +130,27 @@ class MprisPlayers:
         # Subscribed before the question, so that nobody slips through between the two.
         self._ask_bus("ListNames", (), self._names_listed)
 
+    def disconnected(self) -> None:
+        """See ``BusClient``."""
+        if self._closed:
+            return
+        gone = [player.name for player in self._players.values() if player.status is not None]
+        self._forget_all()
+        for name in gone:
+            self._events.player_vanished(name)
+
     def close(self) -> None:
-        """Leave the bus. Nothing is reported any more."""
+        """Report nothing any more."""
         self._closed = True
+        self._forget_all()
+
+    def _forget_all(self) -> None:
         for owner in list(self._pending):
             self._forget_pending(owner)
         for player in self._players.values():
             self._stop_asking(player)
-        self._bus.close()
+        self._players.clear()
+        self._names.clear()
 
     def perform(self, action: Action) -> None:
         """Ask a player to play or pause; ``player_settled`` tells the end of it.
@@ -181,6 +177,7 @@ class MprisPlayers:
         if certain and _status(properties) is RESULT[action.command]:
             self._settle(owner, action, _status(properties))
             return
+        # CanControl is not asked: players say it wrongly, and these two speak for themselves.
         if not properties.get(_CAPABILITY[action.command], True):
             log.warning(
                 "%s cannot %s now (it says %s: false); left alone",
@@ -191,10 +188,16 @@ class MprisPlayers:
             self._settle(owner, action, _status(properties))
             return
 
+        self._ask(owner, action)
+
+    def _ask(self, owner: str, action: Action) -> None:
+        name, what = short_name(action.player), action.command.value.lower()
+
         def failed(error: Exception) -> None:
-            log.warning("%s did not %s: %s", name, action.command.value.lower(), _reason(error))
+            log.warning("%s did not %s: %s", name, what, _reason(error))
             self._settle(owner, action, None)
 
+        self._pending[owner].asked += 1
         self._call(
             owner,
             PLAYER_INTERFACE,
@@ -214,10 +217,15 @@ class MprisPlayers:
                 return
             status = None if properties is None else _status(properties)
             if status is not None and status is not RESULT[action.command]:
+                asked = self._pending[owner].asked
+                if asked < ATTEMPTS:
+                    self._ask(owner, action)
+                    return
                 log.warning(
-                    "%s was asked to %s and is still %s; left alone",
+                    "%s was asked to %s %d times and is still %s; left alone",
                     short_name(action.player),
                     action.command.value.lower(),
+                    asked,
                     status.value.lower(),
                 )
             self._settle(owner, action, status)
@@ -244,7 +252,7 @@ class MprisPlayers:
 
     def _names_listed(self, names: Any) -> None:
         for name in map(str, names):
-            if matches(name, self._wanted):
+            if matches(name, self._wanted, self._ignored):
                 self._ask_bus("GetNameOwner", (name,), partial(self._name_owned, name))
 
     def _name_owned(self, name: str, owner: Any) -> None:
@@ -252,7 +260,7 @@ class MprisPlayers:
 
     def _owner_changed(self, name: Any, old: Any, new: Any) -> None:
         name = str(name)
-        if not matches(name, self._wanted):
+        if not matches(name, self._wanted, self._ignored):
             return
         if old:
             self._drop_name(name)

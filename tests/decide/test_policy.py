@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from facectrl_fast.decide.policy import Policy, Status
 from facectrl_fast.types import Command, Decision, Verdict
 
-ON, OFF, AWAY, _ = Verdict
+ON, OFF, AWAY, PRESENT, _ = Verdict
 PLAYING, PAUSED, STOPPED = Status
 
 

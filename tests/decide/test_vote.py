@@ -11,7 +11,7 @@ from facectrl_fast.decide.vote import VoteWindow
 from facectrl_fast.types import Decision, Verdict
 from tests.reference import Votes
 
-ON, OFF, NO_FACE, UNSURE = Verdict
+ON, OFF, NO_FACE, _, UNSURE = Verdict
 
 
 def first_decision(window, verdicts_at, start=0.0):

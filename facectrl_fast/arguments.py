@@ -1,0 +1,464 @@
+"""The command line's words: commands, options and what they may be."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from facectrl_fast.config import TASK_NAMES, CalibrateOptions, CollectOptions
+from facectrl_fast.errors import UsageError
+from facectrl_fast.hold import parse_duration
+from facectrl_fast.settings import KINDS, Kind
+
+PROGRAM = "facectrl-fast"
+
+DESCRIPTION = """\
+Plays your music while you sit there with your headphones on, and pauses it when
+you take them off or leave. What you do on the player by hand always wins.
+"""
+
+EXAMPLES = """\
+examples:
+  facectrl-fast run                        watch the camera, control what played last
+  facectrl-fast run --player spotify       only Spotify
+  facectrl-fast run --dry-run --preview    see what it would do, touch no player
+  facectrl-fast demo                       a show without camera and player
+  facectrl-fast calibrate                  teach it your headphones, in half a minute
+  facectrl-fast collect on --dataset mine  pictures of you with your headphones on
+  facectrl-fast cameras                    which cameras there are, and what they offer
+  facectrl-fast setup                      all of this, step by step
+  facectrl-fast service install            run it in the background from now on
+  facectrl-fast status                     what it does now
+  facectrl-fast hold 1h                    look away for an hour
+  facectrl-fast doctor                     what is missing, and what to do about it
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see '{self.prog} --help')")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import facectrl_fast
+
+        print(f"{PROGRAM} {facectrl_fast.__version__}")
+        parser.exit()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line; the namespace's ``command`` is the command's name."""
+    parser = _Parser(
+        prog=PROGRAM,
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    _add_run(commands)
+    _add_demo(commands)
+    _add_collect(commands)
+    _add_calibrate(commands)
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_cameras(commands)
+    _add_setup(commands)
+    _add_config(commands)
+    _add_service(commands)
+    _add_control(commands)
+    doctor = commands.add_parser(
+        "doctor",
+        help="check camera, session bus, players and models",
+        description="Check what the program needs, a line each: what is wrong and what to do.",
+    )
+    _add_options(
+        doctor,
+        source="the camera to check (default: as 'run')",
+        model="as for 'run'",
+        detector_model="as for 'run'",
+    )
+    doctor.set_defaults(command="doctor")
+    return parser
+
+
+_Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def _add_run(commands: _Commands[_Parser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="watch the camera and control the player",
+        description="Watch the camera while a media player runs, and play or pause it. "
+        "The camera is off while no player is there. Ctrl-C ends. What is not given here is taken "
+        "from the environment (FACECTRL_FAST_SOURCE and so on) and from the configuration file.",
+    )
+    _add_options(
+        run,
+        source="camera (its number, device, name under /dev/v4l/by-id, or part of the name that "
+        "'cameras' shows), video file, or URL (default: the first camera)",
+        backend="what reads cameras (v4l2: natively, without copies)",
+        realtime="read a video file at its own pace, else as fast as possible",
+        mode="what decides: headphones, or presence alone, for people whose headphones cannot be "
+        "seen",
+        player="the player to control, such as spotify, vlc or mpv; may be given again (default: "
+        "all; what was paused is resumed, else whichever played last is played)",
+        ignore="a player to leave alone; may be given again",
+        model="headphone model (default: what 'calibrate' made, else the packaged one)",
+    )
+    _add_vision_options(run)
+    _add_options(
+        run,
+        save_power="look less often (auto: on battery and in the power-saver profile)",
+        yield_camera="keep off the camera while a program for video calls runs",
+        yield_to="the names of such programs' processes, instead of the usual ones",
+        notify="tell on the desktop what was done",
+        profile="at the end, print where the time went",
+        dry_run="decide and log, touch no player, need no bus",
+    )
+    _add_options(
+        run.add_mutually_exclusive_group(),
+        preview="show what is seen; q quits",
+        record="record what is seen, to a file NAME.mp4",
+    )
+    run.set_defaults(command="run")
+
+
+_METAVARS = {"source": "WHAT", "player": "NAME", "ignore": "NAME", "yield_to": "NAME", "rate": "N"}
+
+
+def _add_options(command: argparse._ActionsContainer, **helps: str) -> None:
+    """Options of a run, by their names. Those that are not given are not in the namespace."""
+    for name, words in helps.items():
+        flag = f"--{name.replace('_', '-')}"
+        kind = KINDS[name]
+        if kind.is_switch:
+            command.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words
+            )
+        else:
+            command.add_argument(
+                flag,
+                type=_checked(kind),
+                action="extend" if kind.is_list else "store",
+                metavar=_METAVARS.get(name) or kind.metavar,
+                default=argparse.SUPPRESS,
+                help=words,
+            )
+
+
+def _checked(kind: Kind) -> Callable[[str], Any]:
+    def check(text: str) -> Any:
+        try:
+            return kind.from_text(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {kind.allowed}, not '{text}'") from None
+
+    return check
+
+
+def _add_vision_options(command: _Parser) -> None:
+    _add_options(
+        command,
+        detector="face detector (auto: yunet where its model is given, else haar)",
+        detector_model="YuNet's .onnx, or a Haar cascade .xml",
+        tracker="follows the face between detections (none: detect each time)",
+        rate="analyses a second while something changes, 3 to 60 (default: 10); half as many "
+        "otherwise, but at least 4",
+    )
+
+
+def _add_demo(commands: _Commands[_Parser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="see it work, without camera and player",
+        description="Run the main job on a generated clip, with the packaged model, a private "
+        "message bus and a built-in player, and check what the player did.",
+    )
+    demo.add_argument("--keep-clip", type=Path, metavar="FILE.mp4", help="keep the clip")
+    demo.set_defaults(command="demo")
+
+
+def _add_recording_options(command: _Parser) -> None:
+    _add_options(
+        command,
+        source="as for 'run'",
+        backend="as for 'run'",
+        detector_model="as for 'run': YuNet finds more",
+    )
+    command.add_argument(
+        "--no-preview", dest="preview", action="store_false", help="no window, where there is one"
+    )
+
+
+def _add_setup(commands: _Commands[_Parser]) -> None:
+    setup = commands.add_parser(
+        "setup",
+        help="the first run: check, choose a camera, calibrate, try, install",
+        description="All that a new user needs, step by step; each step can be skipped.",
+    )
+    setup.add_argument(
+        "--yes", action="store_true", help="ask nothing: do what is not left out below"
+    )
+    for step, words in (
+        ("camera", "choosing a camera"),
+        ("calibrate", "calibrating"),
+        ("try", "trying it once"),
+        ("service", "installing the service"),
+    ):
+        setup.add_argument(f"--no-{step}", action="store_true", help=f"without {words}")
+    _add_options(setup, source="as for 'run'", detector_model="as for 'run'")
+    setup.set_defaults(command="setup")
+
+
+def _add_config(commands: _Commands[_Parser]) -> None:
+    config = commands.add_parser(
+        "config",
+        help="what is configured, and where",
+        description="Options of 'run' that always hold, in a file. The environment "
+        "(FACECTRL_FAST_SOURCE and so on) goes before it, the command line before both.",
+    )
+    config.add_argument(
+        "what",
+        choices=("show", "path", "edit"),
+        help="all options and where each was said; the file's name; the file in your editor",
+    )
+    config.set_defaults(command="config")
+
+
+def _add_service(commands: _Commands[_Parser]) -> None:
+    service = commands.add_parser(
+        "service",
+        help="run it in the background, from login to logout",
+        description="A systemd service of yours, without root. It takes its options from the "
+        "configuration file.",
+    )
+    service.add_argument(
+        "what",
+        choices=("install", "remove", "status", "logs", "unit"),
+        help="install and start it; stop and remove it; what it does; what it said; print the unit "
+        "that 'install' writes",
+    )
+    service.set_defaults(command="service")
+
+
+def _add_control(commands: _Commands[_Parser]) -> None:
+    status = commands.add_parser("status", help="what it does now, and why")
+    status.add_argument("--json", action="store_true", help="for scripts and status bars")
+    status.add_argument(
+        "--watch", action="store_true", help="go on, and tell each change; Ctrl-C ends"
+    )
+    status.set_defaults(command="status")
+    hold = commands.add_parser(
+        "hold",
+        help="look away for a while",
+        description="Close the camera and leave the players alone for a while.",
+    )
+    hold.add_argument(
+        "duration", type=_duration, metavar="TIME", help="such as 15m, 1h, 1h30m or 2d"
+    )
+    hold.set_defaults(command="hold")
+    release = commands.add_parser("release", help="end a hold")
+    release.set_defaults(command="release")
+    end = commands.add_parser("quit", help="end the program that runs")
+    end.set_defaults(command="quit")
+
+
+def _add_collect(commands: _Commands[_Parser]) -> None:
+    collect = commands.add_parser(
+        "collect",
+        help="collect pictures of your face to train on",
+        description="Look at the camera, find the face, and keep crops of it as DATASET/on or "
+        "DATASET/off, for 'train'. Only crops that differ are kept: move your head. Ctrl-C, or q "
+        "in the window, stops. Nothing leaves this computer.",
+    )
+    collect.add_argument(
+        "label", choices=("on", "off"), help="what is to be seen: headphones on, or off"
+    )
+    collect.add_argument(
+        "--dataset", type=Path, required=True, metavar="DATASET", help="the folder to add to"
+    )
+    _add_recording_options(collect)
+    collect.add_argument("--count", type=_positive, metavar="N", help="stop after N crops")
+    collect.add_argument("--seconds", type=_positive, metavar="S", help="stop after S seconds")
+    collect.add_argument(
+        "--expansion",
+        type=_expansion,
+        default=CollectOptions().expansion,
+        metavar="SHARE",
+        help="what crops show beyond the face box, as a share of its sides (default: 1.5, more "
+        "than 'train' cuts out of them)",
+    )
+    collect.set_defaults(command="collect")
+
+
+def _add_cameras(commands: _Commands[_Parser]) -> None:
+    cameras = commands.add_parser(
+        "cameras",
+        help="list cameras, their formats, and what would be used",
+        description="List the video devices. No camera is switched on for it.",
+    )
+    _add_options(cameras, rate="choose for N analyses a second, 3 to 60 (default: as 'run')")
+    cameras.set_defaults(command="cameras")
+
+
+def _add_calibrate(commands: _Commands[_Parser]) -> None:
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="teach it your headphones, in half a minute",
+        description="Record you with your headphones, without, and away, ten seconds each; learn "
+        "from that and from earlier sessions, tell how good the result is, and use it from now "
+        "on. Do it again in other light, or with other headphones. Nothing leaves this computer.",
+    )
+    _add_recording_options(calibrate)
+    calibrate.add_argument(
+        "--seconds",
+        type=_positive,
+        default=CalibrateOptions().seconds,
+        metavar="S",
+        help="to record each time (default: 10)",
+    )
+    for label, words in (("on", "with headphones"), ("off", "without"), ("away", "without you")):
+        calibrate.add_argument(
+            f"--{label}", metavar="VIDEO", help=f"a recording {words}, instead of the camera"
+        )
+    calibrate.add_argument(
+        "--dataset", type=Path, metavar="DATASET", help="what 'collect' made, instead of recording"
+    )
+    calibrate.add_argument(
+        "--forget", action="store_true", help="use the packaged model again; sessions are kept"
+    )
+    calibrate.set_defaults(command="calibrate")
+
+
+def _add_train(commands: _Commands[_Parser]) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a model on your pictures",
+        description="Train a model on DATASET/on and DATASET/off, face crops as 'collect' makes "
+        "them (needs PyTorch). The folder RUN gets model.onnx, report.html and the checkpoints; a "
+        "run that was killed is continued by the same command.",
+    )
+    train.add_argument(
+        "task",
+        choices=TASK_NAMES,
+        metavar="TASK",
+        help="classifier (two dense layers, the smallest to train), cnn (the best one), "
+        "autoencoder or vae (learn what 'on' looks like, and take all else for off)",
+    )
+    train.add_argument(
+        "dataset",
+        type=Path,
+        metavar="DATASET",
+        help="folder with on/ and off/; files named GROUP__REST show one person or recording a "
+        "GROUP, and no group is used both to train and to validate",
+    )
+    train.add_argument(
+        "--out", type=Path, metavar="RUN", help="the folder to write (default: runs/TASK here)"
+    )
+    train.add_argument(
+        "--epochs",
+        type=_positive,
+        metavar="N",
+        help="times that each picture is shown, at most (default: as the task needs)",
+    )
+    train.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help="epochs without a better one after which it ends (default: as the task needs)",
+    )
+    train.add_argument(
+        "--batch-size",
+        type=_positive,
+        metavar="N",
+        help="pictures a step (default: a twentieth of them all, 16 to 256)",
+    )
+    train.add_argument(
+        "--expansion",
+        type=_expansion,
+        default=0.9,
+        metavar="SHARE",
+        help="what the crops show beyond the face box, as a share of its sides (default: 0.9)",
+    )
+    train.add_argument(
+        "--devices",
+        type=_positive,
+        metavar="N",
+        help="GPUs to use, or processes where there is none (default: all GPUs, or one process)",
+    )
+    train.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="the same seed and pictures give the same model (default: 0)",
+    )
+    train.set_defaults(command="train")
+
+
+def _add_evaluate(commands: _Commands[_Parser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="judge a model on pictures or on a video",
+        description="Judge a model on the pictures of a dataset, or run the whole pipeline on a "
+        "video of known truth and tell how soon it reacts and what it does wrongly. Pictures or "
+        "people that the model was trained on flatter it.",
+    )
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="the .onnx file")
+    evaluate.add_argument(
+        "dataset", type=Path, nargs="?", metavar="DATASET", help="folder with on/ and off/"
+    )
+    evaluate.add_argument("--video", type=Path, metavar="FILE", help="a recording; needs --truth")
+    evaluate.add_argument(
+        "--truth",
+        type=Path,
+        metavar="JSON",
+        help='what the video shows: {"schedule": [{"t": 0, "state": "on"}, ...]}, in seconds, '
+        "states on, off and away",
+    )
+    _add_vision_options(evaluate)
+    evaluate.set_defaults(command="evaluate")
+
+
+def _expansion(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 10:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 10")
+    return value
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2^32 - 1")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
+    return int(text)
