@@ -14,7 +14,7 @@ SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjp
 	libgl1 python3-dev python3-venv
 MODEL_DATA ?= ../shared/data
 V4L2_VM ?= ../shared/tools/v4l2-vm
-TEST_PACKAGES := ffmpeg mpv mpv-mpris umockdev upower xvfb xauth
+TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockdev upower xvfb xauth
 
 .PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize check wheel \
 	model cross-validate clean

@@ -59,6 +59,7 @@ class SessionWatch:
             return
         self._bus.call_on_disconnection(self._guarded(lambda _: self._gone()))
         self._listen(MANAGER, MANAGER_INTERFACE, "PrepareForSleep", self._sleeps)
+        self._listen(MANAGER, MANAGER_INTERFACE, "SessionNew", self._session_new)
         self._bus.watch_name_owner(SERVICE, self._guarded(self._owner_changed))
 
     def reported(self, report: Report) -> None:
@@ -92,14 +93,8 @@ class SessionWatch:
     def _ask_to_wait(self) -> None:
         """Have logind wait, before the computer sleeps, until the camera is closed."""
         self._let_sleep()
-        self._call(
-            MANAGER,
-            MANAGER_INTERFACE,
-            "Inhibit",
-            "ssss",
-            ("sleep", "facectrl-fast", "closes the camera", "delay"),
-            self._waits,
-        )
+        words = ("sleep", "facectrl-fast", "closes the camera", "delay")
+        self._ask("Inhibit", "ssss", words, self._waits)
 
     def _waits(self, inhibitor: Any) -> None:
         descriptor = getattr(inhibitor, "take", lambda: None)()
@@ -126,31 +121,38 @@ class SessionWatch:
     # The session.
 
     def _find_session(self) -> None:
-        """Ours, or where this is a service of the user, the one at the screen."""
+        """Ours; for a service of the user, the one at the screen; else any of the user's."""
         number = os.environ.get("XDG_SESSION_ID")
         if number:
-            self._call(
-                MANAGER,
-                MANAGER_INTERFACE,
-                "GetSession",
-                "s",
-                (number,),
-                self._found,
-                self._find_display,
-            )
+            self._ask("GetSession", "s", (number,), self._found, self._find_display)
         else:
             self._find_display()
 
     def _find_display(self) -> None:
         def user_found(path: Any) -> None:
-            self._get(str(path), USER_INTERFACE, "Display", lambda display: self._found(display[1]))
+            def display_found(display: Any) -> None:
+                # A user who is at no screen has the session "/".
+                self._find_any() if str(display[1]) == "/" else self._found(display[1])
 
-        self._call(MANAGER, MANAGER_INTERFACE, "GetUser", "u", (os.getuid(),), user_found)
+            self._get(str(path), USER_INTERFACE, "Display", display_found)
+
+        self._ask("GetUser", "u", (os.getuid(),), user_found, self._find_any)
+
+    def _find_any(self) -> None:
+        def listed(sessions: Any) -> None:
+            ours = [path for _, uid, _, seat, path in sessions if uid == os.getuid() and seat]
+            if ours:
+                self._found(ours[0])
+
+        self._ask("ListSessions", "", (), listed)
+
+    def _session_new(self, _number: Any, _path: Any) -> None:
+        if self._session is None:
+            self._find_session()
 
     def _found(self, path: Any) -> None:
         path = str(path)
-        # A user who is at no screen has the session "/".
-        if path in ("/", self._session):
+        if path == self._session:
             return
         self._session = path
         self._listen(path, SESSION_INTERFACE, "Lock", self._told_to_lock)
@@ -222,6 +224,16 @@ class SessionWatch:
                 callback(*args)
 
         self._bus.add_signal_receiver(self._guarded(of_ours), signal, interface, SERVICE, path)
+
+    def _ask(
+        self,
+        method: str,
+        signature: str,
+        args: tuple[Any, ...],
+        replied: Callable[..., None],
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._call(MANAGER, MANAGER_INTERFACE, method, signature, args, replied, failed)
 
     def _get(self, path: str, interface: str, name: str, then: Callable[[Any], None]) -> None:
         self._call(path, PROPERTIES_INTERFACE, "Get", "ss", (interface, name), then)
