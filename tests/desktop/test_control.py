@@ -1,0 +1,253 @@
+"""The program on the bus: asked what it does, held, released, ended; there is one of it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from facectrl_fast.cli import main
+from facectrl_fast.decide.policy import Status
+from facectrl_fast.desktop.control import Control
+from facectrl_fast.desktop.remote import BUS_NAME, INTERFACE, PATH, Remote
+from facectrl_fast.errors import UserError
+from facectrl_fast.report import State
+from facectrl_fast.types import Command, Verdict
+from tests.desk import Desk
+
+ON, OFF, AWAY, _, _ = Verdict
+PLAYING, PAUSED, _ = Status
+PLAY, PAUSE = Command.PLAY, Command.PAUSE
+PROGRAM = [sys.executable, "-m", "facectrl_fast"]
+
+
+@pytest.fixture
+def desk(loop, bus_address):
+    def companions(watcher):
+        return [Control(made.bus, watcher)]
+
+    made = Desk(loop, bus_address, companions)
+    return made
+
+
+@pytest.fixture
+def ask():
+    """The command line in a process of its own, since the desk's loop has to answer it."""
+    started = []
+
+    def start(*arguments):
+        command = [*PROGRAM, *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(command, text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def answered(process):
+    return lambda: process.poll() is not None
+
+
+def test_it_tells_what_it_does(ask, desk, builtin):
+    builtin("a", PLAYING)
+
+    def story():
+        yield desk.shows(OFF)
+        yield desk.status("a", PAUSED)
+        asked = ask("status", "--json")
+        yield answered(asked)
+        told = json.loads(asked.communicate()[0])
+        assert told["State"] == "watching"
+        assert told["Verdict"] == "headphones off"
+        assert told["CameraOpen"] is True
+        assert told["HeldUntil"] == 0
+        assert told["Players"] == {"a": "Paused"}
+        assert told["LastAction"] == "pausing a: headphones off"
+        assert told["AnalysesPerSecond"] > 0
+        assert abs(told["Since"] - time.time()) < 60
+        asked = ask("status")
+        yield answered(asked)
+        words = asked.communicate()[0]
+        assert words.startswith(
+            "watching\nheadphones off, for 0 s\nplayers: a (paused)\ncamera: on"
+        )
+        assert asked.returncode == 0
+
+    desk.play(story())
+
+
+def test_held_it_looks_away_and_touches_nothing(ask, desk, builtin):
+    player = builtin("a", PLAYING)
+
+    def story():
+        yield desk.shows(ON)
+        asked = ask("hold", "1h30m")
+        yield answered(asked)
+        assert asked.stdout.read().startswith("held until ")
+        assert not desk.camera.is_open
+        report = desk.watcher.report
+        assert report.state is State.HELD
+        assert report.held_until == pytest.approx(time.time() + 5400, abs=60)
+        desk.shows(OFF)
+        yield 0.2
+        assert player.status is PLAYING
+        player.become(PAUSED)
+        yield desk.status("a", PAUSED)
+        asked = ask("release")
+        yield answered(asked)
+        assert asked.communicate() == ("", "")
+        yield desk.shows(ON)
+
+    desk.play(story())
+    assert desk.asked == [], "what the user paused meanwhile stays paused"
+
+
+def test_a_hold_ends_by_itself(desk, builtin):
+    builtin("a", PLAYING)
+
+    def story():
+        yield desk.shows(ON)
+        desk.watcher.hold(0.2)
+        assert not desk.camera.is_open
+        yield lambda: desk.watcher.report.state is State.WATCHING
+        assert desk.watcher.report.held_until == 0
+        yield desk.shows(OFF)
+
+    desk.play(story())
+    assert desk.asked == [PAUSE]
+
+
+def test_a_player_that_comes_while_it_is_held_switches_no_camera_on(desk, builtin):
+    def story():
+        desk.watcher.hold(60)
+        builtin("a", PLAYING)
+        yield desk.status("a", PLAYING)
+        yield 0.1
+        assert desk.camera.opened == 0
+        desk.watcher.release()
+        yield lambda: desk.camera.is_open
+
+    desk.play(story())
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0, 1e9, float("nan")])
+def test_impossible_times_are_refused(desk, bus_address, loop, connect, seconds):
+    asked = connect()
+    replies = []
+
+    def story():
+        asked.call_async(
+            BUS_NAME, PATH, INTERFACE, "Hold", "d", (seconds,), replies.append, replies.append
+        )
+        yield lambda: replies != []
+        assert "30 days at most" in str(replies[0])
+        assert desk.watcher.report.state is State.WAITING
+
+    desk.play(story())
+
+
+def test_it_can_be_ended(ask, desk):
+    def story():
+        asked = ask("quit")
+        yield answered(asked)
+        yield 15
+
+    desk.play(story())
+
+
+def test_changes_are_signalled_and_frames_are_not(desk, builtin, connect):
+    heard = []
+    connect().add_signal_receiver(
+        lambda interface, changed, _: heard.append({str(k): v for k, v in changed.items()}),
+        "PropertiesChanged",
+        "org.freedesktop.DBus.Properties",
+        path=PATH,
+    )
+    builtin("a", PLAYING)
+
+    def story():
+        yield desk.shows(ON)
+        yield 0.3
+        before = len(heard)
+        yield 0.3
+        assert len(heard) == before, "many frames, no change"
+        yield desk.shows(OFF)
+        yield lambda: any("LastAction" in each for each in heard)
+
+    desk.play(story())
+    assert {"State", "Verdict", "CameraOpen", "Players"} <= set().union(*heard)
+
+
+def test_watching_the_status_prints_a_line_a_change(ask, desk, builtin):
+    builtin("a", PLAYING)
+    asked = ask("status", "--watch", "--json")
+    os.set_blocking(asked.stdout.fileno(), False)
+    told = []
+
+    def tells(verdict):
+        def look():
+            told.extend(json.loads(line) for line in iter(asked.stdout.readline, ""))
+            return any(each.get("Verdict") == verdict for each in told)
+
+        return look
+
+    def story():
+        yield desk.shows(ON)
+        yield tells("headphones on")
+        yield desk.shows(OFF)
+        yield tells("headphones off")
+        assert told[-1]["text"] == "headphones off"
+        assert told[-1]["class"] == "watching"
+
+    desk.play(story())
+    asked.terminate()
+    assert asked.wait(20) == 0
+
+
+def test_there_is_one_of_it(ask, desk, make_video):
+    def story():
+        second = ask("run", "--source", str(make_video()))
+        yield answered(second)
+        assert second.returncode == 1
+        words = second.communicate()[1]
+        assert f"it is running already (process {os.getpid()})" in words
+        assert len(words.splitlines()) == 1
+        rehearsal = ask("run", "--dry-run", "--no-realtime", "--source", str(make_video()))
+        yield answered(rehearsal)
+        assert rehearsal.returncode == 0, "that touches nothing"
+        rehearsal.communicate()
+
+    desk.play(story())
+
+
+@pytest.mark.parametrize("arguments", [["hold", "1h"], ["release"], ["quit"]])
+def test_nobody_there_is_said_in_one_line(ask, arguments, bus_address):
+    asked = ask(*arguments)
+    _, words = asked.communicate()
+    assert asked.returncode == 1
+    assert words.startswith("facectrl-fast: it does not run; start it with")
+    assert len(words.splitlines()) == 1
+
+
+def test_the_status_of_nobody(ask, bus_address):
+    asked = ask("status")
+    assert asked.communicate()[0].startswith("not running")
+    assert asked.returncode == 1
+    asked = ask("status", "--json")
+    assert json.loads(asked.communicate()[0])["State"] == "stopped"
+
+
+@pytest.mark.parametrize("time", ["", "1", "h", "1x", "-1h", "0s", "31d", "1h 30m", "1e3s"])
+def test_what_is_no_time_is_refused(time, capsys):
+    assert main(["hold", time] if time else ["hold"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_without_a_bus(no_bus):
+    with pytest.raises(UserError, match="no session bus"):
+        Remote()
