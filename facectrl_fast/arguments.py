@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from facectrl_fast.config import TASK_NAMES, CalibrateOptions, CollectOptions
 from facectrl_fast.errors import UsageError
 from facectrl_fast.hold import parse_duration
-from facectrl_fast.settings import KINDS, Kind
+from facectrl_fast.settings import KINDS, Kind, printable
 
 PROGRAM = "facectrl-fast"
 
@@ -162,7 +162,9 @@ def _checked(kind: Kind) -> Callable[[str], Any]:
         try:
             return kind.from_text(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {kind.allowed}, not '{text}'") from None
+            raise argparse.ArgumentTypeError(
+                f"must be {kind.allowed}, not '{printable(text)}'"
+            ) from None
 
     return check
 

@@ -205,7 +205,7 @@ def read_config(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in _parse(content, path).items():
         if key not in KINDS:
-            raise UserError(f"{path}: there is no '{key}'{_suggestion(key)}")
+            raise UserError(f"{path}: there is no '{printable(key)}'{_suggestion(key)}")
         try:
             values[key] = KINDS[key].accept(value)
         except ValueError:
@@ -221,14 +221,20 @@ def as_toml(value: object) -> str:
     """An option's value as the file has it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
+    if isinstance(value, (int, float)):
+        return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, tuple):
         return f"[{', '.join(map(as_toml, value))}]"
     # JSON's strings are TOML's, but for what JSON leaves as it is.
     import json
 
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def printable(text: str) -> str:
+    """Somebody's text for a message: in one line, and not too long."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return line if len(line) <= 60 else line[:57] + "..."
 
 
 def show(settings: Settings) -> str:
@@ -285,7 +291,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[name] = kind.from_text(text)
         except ValueError:
-            raise UserError(f"{variable} must be {kind.allowed}, not '{text}'") from None
+            raise UserError(f"{variable} must be {kind.allowed}, not '{printable(text)}'") from None
     return values
 
 
@@ -319,5 +325,4 @@ def _shown(value: object) -> str:
         if isinstance(value, dict)
         else as_toml(tuple(value) if isinstance(value, list) else value)
     )
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:57] + "..."
+    return printable(text)
