@@ -29,6 +29,8 @@ class Control(dbus.service.Object):  # type: ignore[misc]
     seconds since 1970, 0 for none.
     """
 
+    SUPPORTS_MULTIPLE_CONNECTIONS = True  # one after the other, as the bus comes and goes
+
     def __init__(self, bus: SessionBus, watcher: Watcher) -> None:
         """Take the name.
 
@@ -49,12 +51,12 @@ class Control(dbus.service.Object):  # type: ignore[misc]
         reply = connection.request_name(BUS_NAME, dbus.bus.NAME_FLAG_DO_NOT_QUEUE)
         # One that was started while the bus was away has the name now: both can live with that.
         if reply not in _OURS and not self._started:
-            self.remove_from_connection()
+            self._leave()
             raise UserError(_running_already(connection))
 
     def disconnected(self) -> None:
         """See ``BusClient``."""
-        self.remove_from_connection()
+        self._leave()
 
     def reported(self, report: Report) -> None:
         """See ``Companion``."""
@@ -66,7 +68,12 @@ class Control(dbus.service.Object):  # type: ignore[misc]
 
     def close(self) -> None:
         """See ``Companion``."""
-        self.remove_from_connection()
+        self._leave()
+
+    def _leave(self) -> None:
+        # dbus-python complains where there is nothing to be removed.
+        if any(True for _ in self.locations):
+            self.remove_from_connection()
 
     @dbus.service.method(INTERFACE, "d", "d")  # type: ignore[untyped-decorator]
     def Hold(self, seconds: float) -> float:  # noqa: N802
