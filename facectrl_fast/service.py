@@ -42,14 +42,15 @@ Restart=on-failure
 RestartPreventExitStatus=2
 RestartSec=5
 {back_off}
-# It looks at the camera and speaks to the session's buses: nothing else is left to it.
+# It looks at the camera and speaks to the session's buses: nothing else is left to it. Without
+# PrivateUsers a user's systemd passes over what follows, and says nothing.
+PrivateUsers=yes
 RestrictAddressFamilies=AF_UNIX{network}
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=read-only
 ReadWritePaths=-{data}
 PrivateTmp=yes
-PrivateUsers=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes

@@ -1,0 +1,33 @@
+"""tests/systemd with a systemd of the user's own, in the virtual machine that has a camera."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.test_v4l2 import ROOT, TOOL
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+
+
+def test_the_service():
+    if not TOOL.is_file():
+        pytest.skip(f"no virtual machine with a camera: {TOOL} is missing")
+    tests = Path("tests/systemd")
+    command = [TOOL, "--driver", "vivid", "--timeout", "600", "--", tests / "session.sh"]
+    done = subprocess.run(
+        [*map(str, command), sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tests)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=800,
+        cwd=ROOT,
+        env=os.environ | {"FACECTRL_TEST_SYSTEMD": "1"},
+    )
+    print(done.stdout)
+    if done.returncode == 125:
+        pytest.skip(f"the virtual machine cannot run here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
