@@ -27,7 +27,7 @@ demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 	$(BIN)/facectrl-fast demo
 
 test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
-	$(BIN)/pytest -m "not acceptance and not train"
+	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train"
 
 test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
 	$(BIN)/pytest
