@@ -52,15 +52,21 @@ def test_help_is_friendly_and_cheap():
         assert word in done.stdout
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["run"], ["demo"], ["collect"], ["cameras"], ["train"], ["calibrate"], ["evaluate"], []],
-)
+@pytest.mark.parametrize("command", ["", *_COMMANDS])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as ended:
-        main([*command, "--help"])
+        main([*command.split(), "--help"])
     assert ended.value.code == 0
     assert "usage: facectrl-fast" in capsys.readouterr().out
+
+
+def test_every_command_and_option_is_in_the_documentation():
+    text = (ROOT / "docs" / "commands.md").read_text()
+    for command in _COMMANDS:
+        assert f"| `{command}" in text
+    for option in KINDS:
+        flag = option.replace("_", "-")
+        assert f"`--{flag}" in text or f"`--no-{flag}" in text
 
 
 def test_version(capsys):
