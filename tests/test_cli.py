@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from facectrl_fast.cli import main
+from facectrl_fast.cli import _COMMANDS, main
+from facectrl_fast.settings import KINDS
 from tests.models import brightness_model
 
+ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "facectrl_fast"]
 
 
