@@ -66,7 +66,7 @@ class Camera:
 
 
 class CameraStream:
-    def __init__(self, frames, shade):
+    def __init__(self, frames, shade=230):
         self.ring = FrameRing(4, PixelFormat.BGR24, 160, 120)
         self.error = None
         self._frames = frames

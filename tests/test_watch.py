@@ -10,17 +10,17 @@ import cv2
 import numpy as np
 import pytest
 
-from facectrl_fast._native import FrameRing
 from facectrl_fast.config import RunOptions
 from facectrl_fast.decide.policy import Status
-from facectrl_fast.errors import CameraBusyError, UserError
+from facectrl_fast.errors import UserError
 from facectrl_fast.player.names import PREFIX
-from facectrl_fast.types import Command, Face, PixelFormat
+from facectrl_fast.types import Command, Face
 from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.locate import Locator
 from facectrl_fast.watch import Watcher
+from tests.desk import Camera, CameraStream
 from tests.models import brightness_model
 
 A = PREFIX + "a"
@@ -271,61 +271,6 @@ def test_a_signal_ends_it_at_once(clip, watch, number, caplog):
     watcher.run()
     assert players.closed
     assert watcher.analyses < 100
-
-
-class Camera:
-    """A live source of endless pictures that fails as told; counts how often it is opened."""
-
-    name = "camera"
-    live = True
-
-    def __init__(self, opens):
-        self.opens = list(opens)
-        self.opened = 0
-
-    def check(self):
-        pass
-
-    def arrivals(self):
-        return None
-
-    def open(self):
-        self.opened += 1
-        outcome = self.opens.pop(0) if self.opens else "works"
-        if outcome == "fails":
-            raise UserError("the camera is not there")
-        if outcome == "busy":
-            raise CameraBusyError("the camera is used by cheese (process 4711)")
-        return CameraStream(frames=5 if outcome == "breaks" else 10_000)
-
-
-class CameraStream:
-    def __init__(self, frames):
-        self.ring = FrameRing(4, PixelFormat.BGR24, 160, 120)
-        self.error = None
-        self._frames = frames
-        self._thread = threading.Thread(target=self._produce)
-        self._thread.start()
-
-    def _produce(self):
-        for number in range(self._frames):
-            if not self.ring.wait_wanted(30):
-                return
-            slot = self.ring.begin_write()
-            if slot is None:
-                return
-            slot.array[:] = SHOWS["on"]
-            slot.array[::7] = number % 200
-            slot.publish(number / 30)
-        self.error = UserError("the camera stopped giving pictures")
-        self.ring.close()
-
-    def position(self, timestamp):
-        return None
-
-    def close(self):
-        self.ring.close()
-        self._thread.join()
 
 
 def test_a_camera_that_breaks_is_opened_again(loop, watch, monkeypatch, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from facectrl_fast.capture.hotplug import DeviceArrivals
@@ -14,6 +15,9 @@ log = logging.getLogger(__name__)
 
 DELAYS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between the tries; the last one repeats. A camera that is plugged in is tried at once."""
+STEADY = 60.0
+"""Seconds of work after which a failure is the first of a row: what fails again and again must
+not blink."""
 
 
 class Reopening:
@@ -31,6 +35,7 @@ class Reopening:
         self._source = source
         self._reopen = reopen
         self._failures = 0
+        self._works_since: float | None = None
         self._timer: int | None = None
         self._arrivals: DeviceArrivals | None = None
         self._watch: int | None = None
@@ -42,6 +47,9 @@ class Reopening:
 
     def later(self, error: UserError) -> None:
         """Try again after a while; the first of a row of failures is logged."""
+        if self._works_since is not None and time.monotonic() - self._works_since >= STEADY:
+            self._failures = 0
+        self._works_since = None
         if self._failures == 0:
             until = "free" if isinstance(error, CameraBusyError) else "back"
             log.warning("%s; trying again until it is %s", error, until)
@@ -52,13 +60,18 @@ class Reopening:
             self._listen()
 
     def succeeded(self) -> None:
-        """Frames come: the next failure is the first of a row."""
-        if self._failures:
-            self.cancel()
+        """Frames come."""
+        if self._works_since is None:
+            self._works_since = time.monotonic()
+            self._stop_waiting()
 
     def cancel(self) -> None:
         """Stop trying."""
         self._failures = 0
+        self._works_since = None
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._loop.remove(self._timer)
             self._timer = None

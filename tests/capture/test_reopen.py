@@ -56,7 +56,8 @@ def test_it_is_tried_until_it_works_and_told_once(loop, delays, caplog):
     assert not attempt.reopening.pending
 
 
-def test_after_a_success_the_next_failure_is_told_again(loop, delays, caplog):
+def test_after_a_while_of_success_the_next_failure_is_told_again(loop, delays, caplog, monkeypatch):
+    monkeypatch.setattr("facectrl_fast.capture.reopen.STEADY", 0)
     delays(60)
     reopening = Reopening(loop, Source(), lambda: None)
     reopening.later(LOST)
@@ -115,6 +116,17 @@ def test_the_tries_become_rare_and_often_again_once_something_is_plugged_in(tmp_
     clock.readable()
     assert clock.waits[7:] == [2]
     reopening.cancel()
+
+
+def test_a_camera_that_fails_again_and_again_is_opened_ever_more_seldom():
+    """Its light would blink."""
+    clock = Clock()
+    reopening = Reopening(clock, Source(), lambda: reopening.succeeded())
+    for _ in range(4):
+        reopening.later(LOST)
+        clock.due()
+    assert clock.waits == [1, 2, 5, 10]
+    assert not reopening.pending
 
 
 def test_nothing_is_tried_any_more_once_cancelled(loop, delays, tmp_path):

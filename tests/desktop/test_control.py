@@ -1,7 +1,9 @@
 """The program on the bus: asked what it does, held, released, ended; there is one of it."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -207,6 +209,39 @@ def test_watching_the_status_prints_a_line_a_change(ask, desk, builtin):
     desk.play(story())
     asked.terminate()
     assert asked.wait(20) == 0
+
+
+def test_on_a_terminal_it_is_a_view_that_stays_in_place(desk, builtin):
+    builtin("a", PLAYING)
+    terminal, end = os.openpty()
+    os.set_blocking(terminal, False)
+    command = [*PROGRAM, "status", "--watch"]
+    process = subprocess.Popen(command, stdout=end, env={**os.environ, "TERM": "xterm"})
+    shown = bytearray()
+
+    def shows(words):
+        def look():
+            with contextlib.suppress(BlockingIOError):
+                shown.extend(os.read(terminal, 65536))
+            return words in shown.decode(errors="replace")
+
+        return look
+
+    def story():
+        yield desk.shows(ON)
+        yield shows("headphones on, for ")
+        yield desk.shows(OFF)
+        yield shows("last: pausing a: headphones off")
+        desk.watcher.hold(3600)
+        yield shows("held until ")
+        process.send_signal(signal.SIGINT)
+        yield lambda: process.poll() is not None
+
+    desk.play(story())
+    os.close(end)
+    os.close(terminal)
+    assert process.returncode == 0
+    assert "\x1b[" in shown.decode(errors="replace"), "the cursor moves"
 
 
 def test_there_is_one_of_it(ask, desk, make_video):
