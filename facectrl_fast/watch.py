@@ -49,6 +49,10 @@ class Players(Protocol):
         """Ask it of the player; ``player_settled`` follows."""
         ...
 
+    def give_up(self) -> None:
+        """Ask no more for what is under way; ``player_settled`` follows."""
+        ...
+
     def close(self) -> None:
         """Report nothing any more."""
         ...
@@ -69,6 +73,7 @@ class Watcher:
         make_players: Callable[[PlayerEvents], Players],
         display: Display | None = None,
         make_companions: Callable[[Watcher], Sequence[Companion]] | None = None,
+        patient: bool = False,
     ) -> None:
         """Put the stages together.
 
@@ -81,6 +86,7 @@ class Watcher:
             display: is shown each analysed frame.
             make_companions: called with the watcher when it begins, for those who are told what
                 changes and may suspend it.
+            patient: wait for a camera that was never there, too; else that is a mistake.
         """
         self._loop = loop
         self._source = source
@@ -91,6 +97,9 @@ class Watcher:
         self._display = display
         self._make_companions = make_companions
         self._companions: Sequence[Companion] = ()
+        self.before_looking: list[Callable[[], None]] = []
+        """Called before the camera is opened, for companions that may want to suspend it."""
+        self._patient = patient
         self._suspensions: set[State] = set()
         self._hold = Hold(loop, lambda: self.resume(State.HELD))
         self._votes = VoteWindow()
@@ -109,6 +118,7 @@ class Watcher:
         self._actions: tuple[Action, ...] = ()
         self._acted_at = 0.0
         self._reported: Report | None = None
+        self._telling = False
         self._recent: deque[float] = deque(maxlen=20)
         self.position: float | None = None
         """Seconds into the recording of the frame judged last; None for a camera."""
@@ -128,6 +138,7 @@ class Watcher:
             try:
                 if self._make_companions is not None:
                     self._companions = self._make_companions(self)
+                    self._reported = None  # to nobody, while they were made
                 self._players.start()
                 if not self._there:
                     log.info("waiting for %s", self._wanted)
@@ -203,6 +214,7 @@ class Watcher:
             return
         self._suspensions.add(why)
         if len(self._suspensions) == 1:
+            self._players.give_up()
             self._reopening.cancel()
             self._close_stream()
             self._decision = None
@@ -218,8 +230,7 @@ class Watcher:
         self._suspensions.remove(why)
         if not self._suspensions:
             log.info("going on")
-            # What the user did meanwhile was not seen: nothing but our own is to be played.
-            self._policy.restart(only_ours=True)
+            self._policy.looked_away()
             self._look()
         self._tell()
 
@@ -238,12 +249,14 @@ class Watcher:
 
     def _tell(self) -> None:
         """Tell the companions what changed, if anything did."""
-        report = self.report
-        if report == self._reported:
-            return
-        self._reported = report
-        for companion in self._companions:
-            companion.reported(report)
+        if self._telling:
+            return  # whoever is being told changed something: told next
+        self._telling = True
+        while (report := self.report) != self._reported:
+            self._reported = report
+            for companion in self._companions:
+                companion.reported(report)
+        self._telling = False
 
     # What the players do.
 
@@ -284,6 +297,9 @@ class Watcher:
         """See PlayerEvents."""
         self._unsettled.discard(name)
         self._policy.settled(name, status)
+        if status is not None and name in self._there:
+            self._there[name] = status
+        self._tell()
         if self._ended and not self._unsettled:
             self._loop.quit()
 
@@ -296,11 +312,15 @@ class Watcher:
             self._open_stream()
 
     def _open_stream(self) -> None:
+        for check in self.before_looking:
+            check()
+        if self._suspensions:
+            return
         try:
             self._stream = self._source.open()
         except UserError as error:
             # What was never there is a mistake.
-            known = self._opened_before or isinstance(error, CameraAwayError)
+            known = self._opened_before or self._patient or isinstance(error, CameraAwayError)
             if not (self._source.live and known):
                 raise
             self._reopening.later(error)
@@ -340,6 +360,8 @@ class Watcher:
             log.info("watching %s", self._source.name)
             self._reopening.succeeded()
             self._tell()
+            if self._stream is not stream:
+                return  # somebody who was told wants the camera off
         self._judge(frame, stream)
         if self._stream is stream:
             stream.ring.arm(frame.seq, self.governor.due)

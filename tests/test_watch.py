@@ -44,6 +44,9 @@ class FakePlayers:
     def close(self):
         self.closed = True
 
+    def give_up(self):
+        pass
+
     def perform(self, action):
         self.asked.append((action.command, action.player))
         self.by_hand(action.player, PLAYING if action.command is Command.PLAY else PAUSED)

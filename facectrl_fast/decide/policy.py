@@ -52,6 +52,11 @@ RESULT = {Command.PLAY: Status.PLAYING, Command.PAUSE: Status.PAUSED}
 """What a player does once it has obeyed."""
 
 
+def brings_about(status: Status, wanted: Status) -> bool:
+    """Whether a status is what was asked for; radios stop where they are to pause."""
+    return status is wanted or (status is Status.STOPPED and wanted is Status.PAUSED)
+
+
 class Policy:
     """See the module. Feed it every player event and every decision, in their order."""
 
@@ -90,13 +95,14 @@ class Policy:
         was_playing = known.status is Status.PLAYING
         known.status = status
         known.active = max(known.active, self._next_play(status))
-        if status is known.late:
+        if known.late is not None and brings_about(status, known.late):
             known.late = None
             return False
-        ours = status is known.expected
+        ours = known.expected is not None and brings_about(status, known.expected)
         known.expected = None
-        if not ours:
+        if not ours or status is Status.PLAYING:
             known.paused_by_us = False
+        if not ours:
             # A player that loads its last track goes from stopped to paused: nobody's hand.
             known.held = self._decided is None and was_playing
         return not ours
@@ -109,8 +115,11 @@ class Policy:
         known = self._players.get(player)
         if known is None:
             return
-        if status is not None:
-            self.status_changed(player, status)
+        if status is None:
+            # A player that did not answer in time may do it yet.
+            known.late, known.expected = known.expected or known.late, None
+            return
+        self.status_changed(player, status)
         known.expected = known.late = None
         if known.status is Status.PLAYING:
             known.paused_by_us = False
@@ -128,17 +137,20 @@ class Policy:
             player.held = False
         return actions
 
-    def restart(self, only_ours: bool = False) -> None:
-        """The next decision is a new one, whatever it is.
-
-        Args:
-            only_ours: resume what we paused, and play nothing else, until something plays.
-        """
+    def restart(self) -> None:
+        """The players went: the next decision is a new one, whatever it is."""
         self._decided = None
-        self._only_ours = only_ours
+        self._only_ours = False
+
+    def looked_away(self) -> None:
+        """Nobody was watched for a while: resume what we paused, and no other, until one plays."""
+        self._only_ours = True
 
     def _play(self, reason: str) -> list[Action]:
         if any(player.plays for player in self._players.values()):
+            # The user listens to something else: what was paused before that is theirs again.
+            for player in self._players.values():
+                player.paused_by_us = False
             return []
         chosen = [name for name, p in self._players.items() if p.paused_by_us]
         if not chosen and not self._only_ours:
@@ -153,7 +165,8 @@ class Policy:
     def _ask(self, command: Command, name: str, reason: str) -> Action:
         player = self._players[name]
         player.late, player.expected = player.expected, RESULT[command]
-        player.paused_by_us = command is Command.PAUSE
+        # What is to be resumed is ours until it plays: it may fail.
+        player.paused_by_us = player.paused_by_us or command is Command.PAUSE
         return Action(command, name, reason)
 
     def _next_play(self, status: Status) -> int:

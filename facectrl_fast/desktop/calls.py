@@ -47,15 +47,11 @@ class CallWatch:
         self._gone = 0  # looks in a row that found none
         self._yielding = False
         self._timer: int | None = None
-        # Before the camera is opened for the first time.
-        self._look()
+        watcher.before_looking.append(self._look)
 
     def reported(self, report: Report) -> None:
         """See ``Companion``."""
-        matters = report.camera_open or self._yielding
-        if matters and self._timer is None:
-            self._look()
-        elif not matters:
+        if not report.camera_open and not self._yielding:
             self.close()
 
     def close(self) -> None:
@@ -65,7 +61,7 @@ class CallWatch:
             self._timer = None
 
     def _look(self) -> None:
-        # First, since suspending reports, which would look again.
+        self.close()
         self._timer = self._loop.call_later(self._look_every, self._look)
         if running(self._names, self._proc):
             self._gone = 0

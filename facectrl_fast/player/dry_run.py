@@ -22,6 +22,9 @@ class DryRunPlayers:
     def close(self) -> None:
         """See MprisPlayers."""
 
+    def give_up(self) -> None:
+        """See MprisPlayers. Nothing is ever under way."""
+
     def perform(self, action: Action) -> None:
         """See MprisPlayers."""
         status = RESULT[action.command]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from facectrl_fast.decide.policy import RESULT, Status
+from facectrl_fast.decide.policy import RESULT, Status, brings_about
 from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, SessionBus, guarded
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.names import PREFIX, matches, short_name
@@ -130,6 +130,11 @@ class MprisPlayers:
         # Subscribed before the question, so that nobody slips through between the two.
         self._ask_bus("ListNames", (), self._names_listed)
 
+    def give_up(self) -> None:
+        """Ask no more for what is under way; ``player_settled`` follows."""
+        for owner, pending in list(self._pending.items()):
+            self._settle(owner, pending.action, None)
+
     def disconnected(self) -> None:
         """See ``BusClient``."""
         if self._closed:
@@ -174,8 +179,9 @@ class MprisPlayers:
             self._settle(owner, action, None)
             return
         name = short_name(action.player)
-        if certain and _status(properties) is RESULT[action.command]:
-            self._settle(owner, action, _status(properties))
+        status = _status(properties)
+        if certain and status is not None and _is_done(action, status):
+            self._settle(owner, action, status)
             return
         # CanControl is not asked: players say it wrongly, and these two speak for themselves.
         if not properties.get(_CAPABILITY[action.command], True):
@@ -216,7 +222,7 @@ class MprisPlayers:
             if not self._is_pending(owner, action):
                 return
             status = None if properties is None else _status(properties)
-            if status is not None and status is not RESULT[action.command]:
+            if status is not None and not _is_done(action, status):
                 asked = self._pending[owner].asked
                 if asked < ATTEMPTS:
                     self._ask(owner, action)
@@ -339,7 +345,7 @@ class MprisPlayers:
             return
         self._events.player_status(player.name, status)
         pending = self._pending.get(owner)
-        if pending is not None and status is RESULT[pending.action.command]:
+        if pending is not None and _is_done(pending.action, status):
             self._settle(owner, pending.action, status)
 
     def _read(self, owner: str, then: Callable[[dict[str, Any] | None], None]) -> None:
@@ -393,6 +399,10 @@ class MprisPlayers:
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         return guarded(self._loop, callback, lambda: self._closed)
+
+
+def _is_done(action: Action, status: Status) -> bool:
+    return brings_about(status, RESULT[action.command])
 
 
 def _status(properties: Any) -> Status | None:
