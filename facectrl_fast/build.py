@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.config import RunOptions
@@ -11,7 +12,8 @@ from facectrl_fast.desktop.bus import SessionBus
 from facectrl_fast.desktop.display import Display
 from facectrl_fast.desktop.power import PowerWatch
 from facectrl_fast.desktop.session import SessionWatch
-from facectrl_fast.desktop.systemd import ServiceManager
+from facectrl_fast.desktop.systemd import ServiceManager, is_service
+from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.models import default_model
 from facectrl_fast.player.dry_run import DryRunPlayers
@@ -26,6 +28,8 @@ from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.locate import Locator
 from facectrl_fast.vision.track import open_tracker
 from facectrl_fast.watch import Players, Watcher
+
+log = logging.getLogger(__name__)
 
 
 def build_analyzer(options: RunOptions, profile: Profile | None = None) -> FrameAnalyzer:
@@ -74,7 +78,14 @@ def build_watcher(
         UserError: a file, the player or the session bus cannot be used.
     """
     source = open_source(options.source, options.realtime, options.backend, options.rate)
-    source.check()
+    # Whoever starts at login may be there before the camera and the player.
+    patient = is_service()
+    try:
+        source.check()
+    except UserError as error:
+        if not (patient and source.live):
+            raise
+        log.warning("%s; waiting for it", error)
     analyzer = build_analyzer(options, profile)
     bus = None if options.dry_run else SessionBus(loop, bus_address)
 
@@ -83,12 +94,22 @@ def build_watcher(
             return DryRunPlayers(events)
         if bus_address is None:
             there = running_players(bus.connection) if options.player else []
-            for name in options.player:
+            for name in [] if patient else options.player:
                 check_player_exists(name, there)
         return MprisPlayers(loop, bus, events, options.player, options.ignore)
 
+    def reload() -> None:
+        if options.mode != "headphones":
+            return
+        try:
+            analyzer.use(Classifier(options.model or default_model()))
+        except UserError as error:
+            log.warning("%s; going on with the model as it was", error)
+        else:
+            log.info("the model was read again")
+
     def make_companions(watcher: Watcher) -> Sequence[Companion]:
-        desktop = _companions(loop, watcher, options, bus) if bus_address is None else ()
+        desktop = _companions(loop, watcher, options, bus, reload) if bus_address is None else ()
         # Last, since the others leave it first.
         return (*desktop, *([] if bus is None else [bus]))
 
@@ -100,20 +121,25 @@ def build_watcher(
         make_players,
         _open_display(options),
         make_companions,
+        patient,
     )
     _keep_opencv_single()
     return watcher
 
 
 def _companions(
-    loop: MainLoop, watcher: Watcher, options: RunOptions, bus: SessionBus | None
+    loop: MainLoop,
+    watcher: Watcher,
+    options: RunOptions,
+    bus: SessionBus | None,
+    reload: Callable[[], None],
 ) -> Sequence[Companion]:
     companions: list[Companion] = []
     if bus is not None:
         # First: if another one runs already, nothing else is to happen.
         from facectrl_fast.desktop.control import Control
 
-        companions.append(Control(bus, watcher))
+        companions.append(Control(bus, watcher, reload))
         if options.notify:
             from facectrl_fast.desktop.notify import Notifications
 

@@ -41,7 +41,7 @@ def examine(options: RunOptions) -> int:
         The exit status: 1 where something is wrong.
     """
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("camera", lambda: _camera(options.source)),
+        ("camera", lambda: _camera(options)),
         ("session bus", _session_bus),
         ("players", lambda: _players(options)),
         ("model", lambda: _model(options.model or default_model())),
@@ -49,7 +49,7 @@ def examine(options: RunOptions) -> int:
         ("native code", lambda: f"kernels for {', '.join(instruction_sets())}"),
         ("options", _options),
         ("program", _program),
-        ("service", service.state),
+        ("service", _service),
         ("lock, sleep", _logind),
         ("power", _power),
     )
@@ -65,10 +65,10 @@ def examine(options: RunOptions) -> int:
     return 1 if wrong else 0
 
 
-def _camera(text: str) -> str:
+def _camera(options: RunOptions) -> str:
     if _running_program().get("CameraOpen"):
         return "in use by the running facectrl-fast, as it should be"
-    source = open_source(text)
+    source = open_source(options.source, backend=options.backend)
     with closing(source.open()) as stream:
         size = f"{source.name} gives pictures of {stream.ring.width} x {stream.ring.height}"
         light = _has_light(stream, source.name)
@@ -150,6 +150,13 @@ def _options() -> str:
     path = config_path()
     said = read_config(path)
     return f"{', '.join(said)} from {path}" if said else f"defaults; {path} can change them"
+
+
+def _service() -> str:
+    state = service.state()
+    if state == "failed":
+        raise UserError("failed; 'facectrl-fast service logs' says why")
+    return state
 
 
 def _program() -> str:

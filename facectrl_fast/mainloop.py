@@ -53,6 +53,11 @@ class MainLoop:
         self._running = False
         self._error: BaseException | None = None
 
+    def __del__(self) -> None:
+        # GLib's context outlives this object, and would call back into memory that is free.
+        for handle in self._callbacks:
+            self._glib.g_source_remove(handle)
+
     def watch_fd(self, fd: int, callback: Callable[[], None]) -> int:
         """Call back each time ``fd`` is readable; returns a handle for ``remove``."""
 

@@ -15,8 +15,8 @@ from facectrl_fast.models import user_data
 from facectrl_fast.settings import config_path, load_settings
 
 NAME = "facectrl-fast.service"
-TIMEOUT = 30.0
-"""Seconds that systemd may take."""
+TIMEOUT = 120.0
+"""Seconds that systemd may take: it waits until the program is ready."""
 BACK_OFF_SINCE = 254
 """The first version of systemd that waits longer before each restart."""
 Tell = Callable[[str], None]
@@ -86,7 +86,7 @@ def unit(version: int | None = None) -> str:
         version: of systemd; the one that is installed by default.
 
     Raises:
-        UserError: the configuration file says what is not allowed.
+        UsageError: the configuration file says what is not allowed.
     """
     version = _systemd_version() if version is None else version
     source = load_settings({}).options.source
@@ -209,13 +209,16 @@ def _systemd_version() -> int:
 
 
 def _systemctl(*arguments: str, check: bool = True) -> int:
-    done = subprocess.run(
-        ["systemctl", "--user", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            ["systemctl", "--user", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"systemctl --user {' '.join(arguments)} does not end") from None
     if check and done.returncode != 0:
         complaint = " ".join(done.stderr.split()) or f"status {done.returncode}"
         raise UserError(f"systemctl --user {' '.join(arguments)}: {complaint}")

@@ -22,6 +22,8 @@ from facectrl_fast.config import (
 from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.player.names import check_player_name
 
+ALL = "all"
+"""Said in place of players' names: no longer only those that are configured."""
 PREFIX = "FACECTRL_FAST_"
 """Environment variables are called so, and then as the option: ``FACECTRL_FAST_SAVE_POWER``."""
 
@@ -64,7 +66,15 @@ def _text(value: object) -> str:
 
 
 def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser()
+    try:
+        return Path(_text(value)).expanduser()
+    except RuntimeError as error:
+        raise ValueError from error  # the home of somebody whom nobody knows
+
+
+def _source(value: object) -> str:
+    text = _text(value)
+    return str(_path(text)) if text.startswith("~") else text
 
 
 def _switch(value: object) -> bool:
@@ -87,8 +97,11 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 def _players(value: object) -> tuple[str, ...]:
+    names = _names(value)
+    if names == (ALL,):
+        return ()
     try:
-        return tuple(map(check_player_name, _names(value)))
+        return tuple(map(check_player_name, names))
     except UsageError as error:
         raise ValueError from error
 
@@ -120,7 +133,7 @@ _FILE = Kind("the name of a file", _path)
 _SWITCH = Kind("true or false", _switch, _switch_text)
 _PLAYERS = Kind('players\' names, such as ["spotify", "mpv"]', _players, _names_text)
 KINDS: Mapping[str, Kind] = {
-    "source": Kind("a text", _text),
+    "source": Kind("a text", _source),
     "backend": _choice(*BACKENDS),
     "realtime": _SWITCH,
     "mode": _choice(*MODES),
@@ -173,7 +186,8 @@ def load_settings(
         environment: the variables.
 
     Raises:
-        UserError: the file or a variable says what is not allowed.
+        UsageError: the file or a variable says what is not allowed.
+        UserError: the file cannot be read.
     """
     path = path or config_path(environment)
     values = read_config(path)
@@ -191,10 +205,11 @@ def load_settings(
 def read_config(path: Path) -> dict[str, Any]:
     """What a configuration file says, by the names of the fields of RunOptions.
 
-    Relative names of files in it are relative to its folder.
+    Relative names of models and recordings in it are relative to its folder.
 
     Raises:
-        UserError: in one line: file, key and what is allowed.
+        UsageError: in one line: file, key and what is allowed.
+        UserError: it cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -205,11 +220,11 @@ def read_config(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in _parse(content, path).items():
         if key not in KINDS:
-            raise UserError(f"{path}: there is no '{printable(key)}'{_suggestion(key)}")
+            raise UsageError(f"{path}: there is no '{printable(key)}'{_suggestion(key)}")
         try:
             values[key] = KINDS[key].accept(value)
         except ValueError:
-            raise UserError(
+            raise UsageError(
                 f"{path}: {key} must be {KINDS[key].allowed}, not {_shown(value)}"
             ) from None
         if isinstance(values[key], Path):
@@ -269,7 +284,11 @@ def edit_config(path: Path) -> None:
     import subprocess
 
     chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
-    editor = shlex.split(chosen) or [next(filter(shutil.which, ("editor", "nano", "vi")), "")]
+    try:
+        editor = shlex.split(chosen)
+    except ValueError:
+        raise UserError(f"EDITOR is no command: {printable(chosen)}") from None
+    editor = editor or [next(filter(shutil.which, ("editor", "nano", "vi")), "")]
     if not shutil.which(editor[0]):
         raise UserError(f"no editor '{editor[0]}': set EDITOR, or write {path} by other means")
     if not path.exists():
@@ -283,6 +302,11 @@ def edit_config(path: Path) -> None:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values = {}
+    known = {PREFIX + name.upper() for name in KINDS}
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable not in known:
+            key = variable.removeprefix(PREFIX).lower()
+            raise UsageError(f"environment: there is no {printable(variable)}{_suggestion(key)}")
     for name, kind in KINDS.items():
         variable = PREFIX + name.upper()
         text = environment.get(variable, "")
@@ -291,7 +315,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[name] = kind.from_text(text)
         except ValueError:
-            raise UserError(f"{variable} must be {kind.allowed}, not '{printable(text)}'") from None
+            raise UsageError(
+                f"{variable} must be {kind.allowed}, not '{printable(text)}'"
+            ) from None
     return values
 
 
@@ -303,13 +329,13 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError:
-        raise UserError(f"{path} is no text in UTF-8") from None
+        raise UsageError(f"{path} is no text in UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise UserError(f"{path} is no TOML: {what}") from None
+        raise UsageError(f"{path} is no TOML: {what}") from None
     except ValueError as error:
         # Dates and numbers that Python cannot hold.
-        raise UserError(f"{path} is no TOML: {error}") from None
+        raise UsageError(f"{path} is no TOML: {error}") from None
 
 
 def _suggestion(key: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from facectrl_fast.config import CalibrateOptions, RunOptions
+from facectrl_fast.desktop.remote import looking_away, reload_running
 from facectrl_fast.errors import UserError
 from facectrl_fast.settings import as_toml, config_path, read_config
 
@@ -69,10 +70,7 @@ class Setup:
         if not self._ask:
             print(f"\n{question} Yes.")
             return True
-        try:
-            answer = input(f"\n{question} [Y/n] ").strip().lower()
-        except EOFError:
-            raise UserError("nobody answers; --yes asks nothing") from None
+        answer = _answer(f"\n{question} [Y/n] ").lower()
         return answer in ("", "y", "yes")
 
     def _choose_camera(self) -> None:
@@ -86,15 +84,16 @@ class Setup:
             print(f"  {number}  {node}")
         chosen = nodes[0]
         if self._ask and len(nodes) > 1:
-            text = input(f"Which one? [1 to {len(nodes)}, default 1] ").strip() or "1"
+            text = _answer(f"Which one? [1 to {len(nodes)}, default 1] ") or "1"
             if not text.isdecimal() or not 1 <= int(text) <= len(nodes):
                 raise UserError(f"there is no camera '{text}'")
             chosen = nodes[int(text) - 1]
         with TemporaryDirectory(prefix="facectrl-fast-") as folder:
             picture = Path(folder) / "camera.png"
-            take_picture(str(chosen.path), picture)
+            with looking_away():
+                take_picture(str(chosen.path), self._options.backend, picture)
             if self._ask:
-                input(f"What it sees is in {picture}; Enter goes on and deletes it. ")
+                _answer(f"What it sees is in {picture}; Enter goes on and deletes it. ")
         if len(nodes) > 1 and self._wanted(f"Use {chosen} always?"):
             remember("source", chosen.by_id or chosen.card)
         self._options = replace(self._options, source=str(chosen.path))
@@ -107,7 +106,9 @@ class Setup:
             backend=self._options.backend,
             detector_model=self._options.detector_model,
         )
-        calibrate(chosen, lambda line: print(line, flush=True))
+        with looking_away():
+            calibrate(chosen, lambda line: print(line, flush=True))
+        reload_running()
 
     def _try(self) -> None:
         import logging
@@ -120,7 +121,8 @@ class Setup:
         loop = MainLoop()
         watcher = build_watcher(loop, replace(self._options, dry_run=True))
         end = loop.call_later(TRY_SECONDS, watcher.stop)
-        watcher.run()
+        with looking_away():
+            watcher.run()
         loop.remove(end)
         if watcher.stopped_by:
             raise KeyboardInterrupt
@@ -141,7 +143,14 @@ def set_up(options: RunOptions, arguments: argparse.Namespace) -> int:
     return Setup(options, frozenset(skipped), ask=not arguments.yes).run()
 
 
-def take_picture(source: str, path: Path) -> None:
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        raise UserError("nobody answers; --yes asks nothing") from None
+
+
+def take_picture(source: str, backend: str, path: Path) -> None:
     """Write a camera's picture to a PNG file.
 
     Raises:
@@ -152,7 +161,7 @@ def take_picture(source: str, path: Path) -> None:
     from facectrl_fast.capture.source import open_source
     from facectrl_fast.desktop.preview import bgr_copy
 
-    stream = open_source(source).open()
+    stream = open_source(source, backend=backend).open()
     try:
         # The first ones are dark, until the camera has set its exposure.
         frame = None
@@ -166,10 +175,10 @@ def take_picture(source: str, path: Path) -> None:
 
 
 def remember(key: str, value: object) -> None:
-    """Set an option in the configuration file; what else stands there, comments too, stays.
+    """Set an option in the configuration file; all other lines stay as they are.
 
     Raises:
-        UserError: the file says what is not allowed.
+        UserError: the file says what is not allowed, or says it in an unusual way.
     """
     from facectrl_fast.files import whole_file
 
@@ -178,8 +187,10 @@ def remember(key: str, value: object) -> None:
     lines = path.read_text().splitlines() if path.exists() else []
     line = f"{key} = {as_toml(value)}"
     if key in before:
-        at = next(n for n, text in enumerate(lines) if text.split("=")[0].strip() == key)
-        lines[at] = line
+        at = [n for n, text in enumerate(lines) if text.split("=")[0].strip(" \t\"'") == key]
+        if not at:
+            raise UserError(f"{path}: cannot find the line of '{key}'; write there: {line}")
+        lines[at[0]] = line
     else:
         # Before any table, which a valid file has none of.
         lines.append(line)

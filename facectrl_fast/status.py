@@ -39,18 +39,23 @@ def follow_status(as_json: bool) -> int:
 
             def show() -> None:
                 values = _values(remote)
-                print(_json(values) if as_json else " | ".join(lines(values)), flush=True)
+                print(_json(values) if as_json else _one_line(values), flush=True)
 
-            remote.follow(loop, show, lambda _there: show())
+            remote.follow(loop, show)
             _run(loop)
         else:
             _live(loop, remote)
     return 0
 
 
-def lines(values: dict[str, Any], now: float | None = None) -> Iterator[str]:
-    """What ``Remote.status`` tells, in words."""
-    now = time.time() if now is None else now
+def lines(values: dict[str, Any], fresh: bool = True) -> Iterator[str]:
+    """What ``Remote.status`` tells, in words.
+
+    Args:
+        values: the properties.
+        fresh: they are read now, and again soon; else the words are to stay true for a while.
+    """
+    now = time.time()
     state = values["State"]
     if state == STOPPED:
         yield "not running; 'facectrl-fast run' or 'facectrl-fast service install' starts it"
@@ -59,11 +64,13 @@ def lines(values: dict[str, Any], now: float | None = None) -> Iterator[str]:
     more = f" until {_clock(until, now)}" if until else ""
     yield f"{State(state)}{more}"
     if values["Verdict"]:
-        yield f"{values['Verdict']}, for {_span(now - values['Since'])}"
+        since = values["Since"]
+        when = f"for {_span(now - since)}" if fresh else f"since {_clock(since, now)}"
+        yield f"{values['Verdict']}, {when}"
     players = ", ".join(f"{name} ({status.lower()})" for name, status in values["Players"].items())
     yield f"players: {players or 'none'}"
-    camera = f"on, {values['AnalysesPerSecond']:.1f} looks a second"
-    yield f"camera: {camera if values['CameraOpen'] else 'off'}"
+    rate = f", {values['AnalysesPerSecond']:.1f} looks a second" if fresh else ""
+    yield f"camera: {'on' + rate if values['CameraOpen'] else 'off'}"
     if values["LastAction"]:
         yield f"last: {values['LastAction']}"
 
@@ -77,13 +84,17 @@ def _values(remote: Remote) -> dict[str, Any]:
 
 def _json(values: dict[str, Any]) -> str:
     """With the keys that waybar shows."""
-    text = " | ".join(lines(values))
+    watching = values["State"] == State.WATCHING.value
     shown = {
-        "text": values.get("Verdict") or values["State"],
+        "text": (watching and values["Verdict"]) or values["State"],
         "class": values["State"],
-        "tooltip": text,
+        "tooltip": _one_line(values),
     }
     return json.dumps({**values, **shown}, ensure_ascii=False)
+
+
+def _one_line(values: dict[str, Any]) -> str:
+    return " | ".join(lines(values, fresh=False))
 
 
 def _live(loop: MainLoop, remote: Remote) -> None:
@@ -101,7 +112,7 @@ def _live(loop: MainLoop, remote: Remote) -> None:
             show()
             loop.call_later(1.0, tick)
 
-        remote.follow(loop, show, lambda _there: show())
+        remote.follow(loop, show)
         loop.call_later(1.0, tick)
         _run(loop)
 

@@ -14,6 +14,8 @@ from facectrl_fast.vision.analyze import Sighting
 from facectrl_fast.watch import Watcher
 
 RATE = 30
+PACE = 0.002
+"""Seconds between two pictures."""
 
 
 class Says:
@@ -32,7 +34,7 @@ class Says:
 class Camera:
     """A live source of endless pictures that fails as told; counts how often it is opened.
 
-    Its time goes as fast as its pictures are taken.
+    Its time goes many times as fast as a clock.
     """
 
     name = "camera"
@@ -71,6 +73,7 @@ class CameraStream:
         self.error = None
         self._frames = frames
         self._shade = shade
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._produce)
         self._thread.start()
 
@@ -84,6 +87,8 @@ class CameraStream:
             slot.array[:] = self._shade
             slot.array[::7] = np.uint8(number % 200)
             slot.publish(number / RATE)
+            # A machine that does nothing but this would answer nobody on the bus.
+            self._closed.wait(PACE)
         self.error = UserError("the camera stopped giving pictures")
         self.ring.close()
 
@@ -91,6 +96,7 @@ class CameraStream:
         return None
 
     def close(self):
+        self._closed.set()
         self.ring.close()
         self._thread.join()
 
@@ -133,7 +139,7 @@ class Desk:
         It yields callables that become true, or seconds to let pass.
         """
         self._steps = steps
-        self.loop.call_later(0, self._next)
+        self._timer = self.loop.call_later(0, self._next)
         self.watcher.run()
 
     def shows(self, verdict):
@@ -154,6 +160,7 @@ class Desk:
         pass
 
     def close(self):
+        self.loop.remove(self._timer)
         self._steps.close()
 
     def _next(self):
@@ -165,11 +172,11 @@ class Desk:
         if callable(wish):
             self._until(wish, 15.0)
         else:
-            self.loop.call_later(wish, self._next)
+            self._timer = self.loop.call_later(wish, self._next)
 
     def _until(self, wish, left):
         if wish():
             self._next()
             return
         assert left > 0, f"waited in vain; {self.watcher.report}"
-        self.loop.call_later(0.02, lambda: self._until(wish, left - 0.02))
+        self._timer = self.loop.call_later(0.02, lambda: self._until(wish, left - 0.02))

@@ -1,5 +1,6 @@
 """The loop that everything wakes."""
 
+import gc
 import os
 import signal
 import threading
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from facectrl_fast.mainloop import SignalWatch
+from facectrl_fast.mainloop import MainLoop, SignalWatch
 
 
 @pytest.fixture
@@ -32,6 +33,22 @@ def test_a_readable_descriptor_calls_back(loop, pipe):
     loop.run()
     loop.remove(handle)
     assert got == [b"a", b"b"]
+
+
+def test_a_loop_that_is_gone_calls_nobody_back(pipe):
+    """GLib's context outlives it, and would call into memory that is free."""
+    called = []
+    gone = MainLoop()
+    reader, writer = pipe
+    gone.call_later(0.0, lambda: called.append(1))
+    gone.watch_fd(reader, lambda: called.append(1))
+    os.write(writer, b"x")
+    del gone
+    gc.collect()
+    loop = MainLoop()
+    loop.call_later(0.05, loop.quit)
+    loop.run()
+    assert called == []
 
 
 def test_calls_come_when_due_and_in_order(loop):

@@ -9,7 +9,7 @@ import pytest
 
 from facectrl_fast import service
 from facectrl_fast.cli import main
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import UsageError
 from facectrl_fast.settings import config_path
 
 
@@ -116,7 +116,7 @@ def test_a_wrong_configuration_installs_nothing(home, systemctl):
     systemctl()
     config_path().parent.mkdir(parents=True)
     config_path().write_text("rate = 1000")
-    with pytest.raises(UserError, match="rate must be"):
+    with pytest.raises(UsageError, match="rate must be"):
         service.install(print)
     assert not service.unit_path().exists()
 

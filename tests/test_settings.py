@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from facectrl_fast.arguments import make_parser
 from facectrl_fast.cli import main
 from facectrl_fast.config import RunOptions
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.settings import (
     KINDS,
     as_toml,
@@ -80,6 +81,9 @@ def test_all_kinds_of_values(config, monkeypatch):
     assert options().player == ("vlc", "firefox")
     assert options().notify is False
     assert options().model == path.parent / "mine.onnx", "empty means not said"
+    monkeypatch.setenv("FACECTRL_FAST_PLAYER", "all")
+    assert options().player == ()
+    assert options(player=["mpv"]).player == ("mpv",)
 
 
 WRONG = {
@@ -108,7 +112,7 @@ WRONG = {
 @pytest.mark.parametrize(("text", "words"), WRONG.items(), ids=map(str, range(len(WRONG))))
 def test_what_is_wrong_is_one_clear_line(config, text, words):
     path = config(text)
-    with pytest.raises(UserError) as error:
+    with pytest.raises(UsageError) as error:
         options()
     assert words in str(error.value)
     assert str(error.value).startswith(str(path))
@@ -126,9 +130,29 @@ def test_what_is_wrong_is_one_clear_line(config, text, words):
 )
 def test_a_variable_that_is_wrong(monkeypatch, name, text, words):
     monkeypatch.setenv(f"FACECTRL_FAST_{name}", text)
-    with pytest.raises(UserError) as error:
+    with pytest.raises(UsageError) as error:
         options()
     assert str(error.value) == words
+
+
+def test_a_variable_that_does_not_exist(monkeypatch):
+    monkeypatch.setenv("FACECTRL_FAST_SORCE", "x")
+    with pytest.raises(UsageError, match="no FACECTRL_FAST_SORCE; is 'source' meant"):
+        options()
+
+
+def test_all_players_again(config, capsys):
+    config('player = ["mpv"]')
+    arguments = make_parser().parse_args(["run", "--player", "all"])
+    assert options(**vars(arguments)).player == ()
+    arguments = make_parser().parse_args(["run", "--player", "vlc", "--player", "mpv,spotify"])
+    assert options(**vars(arguments)).player == ("vlc", "mpv", "spotify")
+
+
+def test_somebody_s_home_that_nobody_knows(config):
+    config('model = "~nosuchuser/model.onnx"')
+    with pytest.raises(UsageError, match="model must be the name of a file"):
+        options()
 
 
 def test_a_file_that_may_not_be_read(config):
@@ -234,9 +258,12 @@ def test_editing_begins_with_a_template_that_changes_nothing(config, tmp_path, m
 def test_what_was_edited_wrongly_is_told_and_kept(config, tmp_path, monkeypatch, capsys):
     config("# mine\n")
     monkeypatch.setenv("VISUAL", editor(tmp_path, 'echo "rte = 5" >> "$1"'))
-    assert main(["config", "edit"]) == 1
+    assert main(["config", "edit"]) == 2
     assert "there is no 'rte'; is 'rate' meant?" in capsys.readouterr().err
     assert config_path().read_text() == "# mine\nrte = 5\n"
+    monkeypatch.setenv("VISUAL", "vi 'unfinished")
+    assert main(["config", "edit"]) == 1
+    assert "EDITOR is no command" in capsys.readouterr().err
     monkeypatch.setenv("VISUAL", "no-such-editor")
     assert main(["config", "edit"]) == 1
     assert "no editor 'no-such-editor'" in capsys.readouterr().err
@@ -246,6 +273,7 @@ def test_one_option_is_remembered_and_the_rest_stays(config):
     config("# mine\nrate = 5 # slow\n\nsource = 'x'\n")
     remember("source", "Integrated Camera")
     remember("notify", True)
+    assert options().source == "Integrated Camera"
     assert config_path().read_text() == (
         '# mine\nrate = 5 # slow\n\nsource = "Integrated Camera"\nnotify = true\n'
     )

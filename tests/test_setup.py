@@ -83,7 +83,7 @@ def test_the_picture_it_takes(make_video, tmp_path):
     import cv2
 
     path = tmp_path / "camera.png"
-    setup.take_picture(str(make_video(size=(160, 120))), path)
+    setup.take_picture(str(make_video(size=(160, 120))), "v4l2", path)
     assert cv2.imread(str(path)).shape == (120, 160, 3)
 
 
@@ -151,5 +151,5 @@ def test_a_wrong_configuration_is_told_of_before_all_else(monkeypatch, tmp_path)
     config_path().parent.mkdir(parents=True)
     config_path().write_text("rate = 1000")
     done = run("doctor")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "rate must be a number from 3 to 60" in done.stderr

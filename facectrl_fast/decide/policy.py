@@ -95,12 +95,13 @@ class Policy:
         was_playing = known.status is Status.PLAYING
         known.status = status
         known.active = max(known.active, self._next_play(status))
-        if known.late is not None and brings_about(status, known.late):
+        late = known.late is not None and brings_about(status, known.late)
+        ours = late or (known.expected is not None and brings_about(status, known.expected))
+        if late:
             known.late = None
-            return False
-        ours = known.expected is not None and brings_about(status, known.expected)
-        known.expected = None
-        if not ours or status is Status.PLAYING:
+        else:
+            known.expected = None
+        if not ours or (status is Status.PLAYING and known.expected is None):
             known.paused_by_us = False
         if not ours:
             # A player that loads its last track goes from stopped to paused: nobody's hand.

@@ -76,6 +76,10 @@ class SessionBus:
         if self._timer is None:
             client.connected(self.connection)
 
+    def later(self, callback: Callable[[], None]) -> None:
+        """Call back from the loop, which hears of what is raised: dbus-python would swallow it."""
+        self._loop.call_later(0, callback)
+
     def reported(self, report: Report) -> None:
         """See ``Companion``."""
 
@@ -94,6 +98,8 @@ class SessionBus:
         return connection
 
     def _lost(self) -> None:
+        if self._timer is not None:
+            return
         log.warning("the session bus has gone; waiting for it to come back")
         for client in self._clients:
             client.disconnected()
@@ -105,16 +111,21 @@ class SessionBus:
         self._timer = self._loop.call_later(delay, self._try)
 
     def _try(self) -> None:
+        import dbus
+
         try:
             self.connection = self._connect()
-        except UserError:
+            for client in self._clients:
+                client.connected(self.connection)
+        except (UserError, dbus.DBusException):
+            # Not there yet, or gone again already.
+            for client in self._clients:
+                client.disconnected()
             self._later()
             return
         self._timer = None
         self._failures = 0
         log.info("the session bus is back")
-        for client in self._clients:
-            client.connected(self.connection)
 
 
 def guarded(

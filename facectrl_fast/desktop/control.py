@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import dbus
@@ -31,8 +32,13 @@ class Control(dbus.service.Object):  # type: ignore[misc]
 
     SUPPORTS_MULTIPLE_CONNECTIONS = True  # one after the other, as the bus comes and goes
 
-    def __init__(self, bus: SessionBus, watcher: Watcher) -> None:
+    def __init__(self, bus: SessionBus, watcher: Watcher, reload: Callable[[], None]) -> None:
         """Take the name.
+
+        Args:
+            bus: where.
+            watcher: is asked, held, released and ended.
+            reload: reads the model again.
 
         Raises:
             UserError: another one runs already.
@@ -40,6 +46,7 @@ class Control(dbus.service.Object):  # type: ignore[misc]
         super().__init__()
         self._bus = bus
         self._watcher = watcher
+        self._reload = reload
         self._told: dict[str, Any] = {}
         self._started = False
         bus.add(self)
@@ -86,7 +93,12 @@ class Control(dbus.service.Object):  # type: ignore[misc]
     @dbus.service.method(INTERFACE)  # type: ignore[untyped-decorator]
     def Release(self) -> None:  # noqa: N802
         """End a hold."""
-        self._watcher.release()
+        self._bus.later(self._watcher.release)
+
+    @dbus.service.method(INTERFACE)  # type: ignore[untyped-decorator]
+    def Reload(self) -> None:  # noqa: N802
+        """Read the model again; where it cannot be used, the old one stays."""
+        self._bus.later(self._reload)
 
     @dbus.service.method(INTERFACE)  # type: ignore[untyped-decorator]
     def Quit(self) -> None:  # noqa: N802

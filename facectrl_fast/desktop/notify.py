@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dbus
 
+from facectrl_fast.decide.policy import RESULT
 from facectrl_fast.desktop.bus import SessionBus, guarded
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.names import short_name
@@ -57,9 +58,18 @@ class Notifications:
         """See ``Companion``."""
         if self._connection is None or not report.actions or report.acted_at == self._told:
             return
+        statuses = dict(report.players)
+        done = [
+            action.player
+            for action in report.actions
+            if statuses.get(short_name(action.player)) == RESULT[action.command].value
+        ]
+        # Of what was only asked for nobody needs to hear.
+        if len(done) < len(report.actions):
+            return
         self._told = report.acted_at
         first = report.actions[0]
-        players = ", ".join(short_name(action.player) for action in report.actions)
+        players = ", ".join(map(short_name, done))
         buttons = [HOLD, "Hold for an hour"] if first.command is Command.PAUSE else []
         self._connection.call_async(
             SERVICE,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, guarded, open_session_bus
@@ -33,11 +34,13 @@ class Remote:
             UserError: there is no session bus.
         """
         self._bus = open_session_bus(address)
+        self._closed = False
 
     def __enter__(self) -> Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed = True
         self._bus.close()
 
     def status(self) -> dict[str, Any]:
@@ -58,23 +61,33 @@ class Remote:
         """End a hold. Raises as ``status``."""
         self._call("Release", "", ())
 
+    def reload(self) -> None:
+        """Make it read the model again. Raises as ``status``."""
+        self._call("Reload", "", ())
+
     def quit(self) -> None:
         """End it. Raises as ``status``."""
         self._call("Quit", "", ())
 
-    def follow(
-        self, loop: MainLoop, changed: Callable[[], None], came_or_went: Callable[[bool], None]
-    ) -> None:
-        """Call back from the loop when a property changes, and when the program comes or goes."""
+    def follow(self, loop: MainLoop, changed: Callable[[], None]) -> None:
+        """Call back from the loop when a property changes, and when the program comes or goes.
+
+        A bus that goes away ends the loop with a UserError.
+        """
+
+        def lost(_connection: Any) -> None:
+            raise UserError("the session bus has gone")
+
+        self._bus.call_on_disconnection(guarded(loop, lost, lambda: self._closed))
         self._bus.add_signal_receiver(
-            guarded(loop, lambda *_: changed(), lambda: False),
+            guarded(loop, lambda *_: changed(), lambda: self._closed),
             "PropertiesChanged",
             PROPERTIES_INTERFACE,
             BUS_NAME,
             PATH,
         )
         self._bus.watch_name_owner(
-            BUS_NAME, guarded(loop, lambda owner: came_or_went(bool(owner)), lambda: False)
+            BUS_NAME, guarded(loop, lambda _owner: changed(), lambda: self._closed)
         )
 
     def _call(
@@ -94,6 +107,37 @@ class Remote:
                     "install'"
                 ) from None
             raise UserError(f"it does not answer: {error.get_dbus_message()}") from None
+
+
+@contextmanager
+def looking_away(seconds: float = 900.0) -> Iterator[None]:
+    """Keep the running program, if there is one, off the camera meanwhile; then have it go on.
+
+    One that is held already stays so.
+    """
+    try:
+        remote = Remote()
+    except UserError:
+        yield  # no bus, and so nobody on it
+        return
+    with remote:
+        held = False
+        with suppress(UserError):
+            if not remote.status()["HeldUntil"]:
+                remote.hold(seconds)
+                held = True
+        try:
+            yield
+        finally:
+            with suppress(UserError):
+                if held:
+                    remote.release()
+
+
+def reload_running() -> None:
+    """Have the running program, if there is one, read the model again."""
+    with suppress(UserError), Remote() as remote:
+        remote.reload()
 
 
 def plain(value: Any) -> Any:

@@ -46,6 +46,7 @@ class SessionWatch:
         self._loop = loop
         self._watcher = watcher
         self._session: str | None = None
+        self._session_signals: list[Any] = []
         self._inhibitor: int | None = None
         self._asleep = False
         self._check: int | None = None
@@ -60,6 +61,7 @@ class SessionWatch:
         self._bus.call_on_disconnection(self._guarded(lambda _: self._gone()))
         self._listen(MANAGER, MANAGER_INTERFACE, "PrepareForSleep", self._sleeps)
         self._listen(MANAGER, MANAGER_INTERFACE, "SessionNew", self._session_new)
+        self._listen(MANAGER, MANAGER_INTERFACE, "SessionRemoved", self._session_removed)
         self._bus.watch_name_owner(SERVICE, self._guarded(self._owner_changed))
 
     def reported(self, report: Report) -> None:
@@ -82,11 +84,9 @@ class SessionWatch:
 
     def _gone(self) -> None:
         """Who says nothing any more cannot say that it is over, either."""
-        self._session = None
         self._let_sleep()
-        self._forget_check()
-        for why in (State.ASLEEP, State.LOCKED, State.INACTIVE):
-            self._watcher.resume(why)
+        self._watcher.resume(State.ASLEEP)
+        self._forget_session()
 
     # Sleep.
 
@@ -97,6 +97,7 @@ class SessionWatch:
         self._ask("Inhibit", "ssss", words, self._waits)
 
     def _waits(self, inhibitor: Any) -> None:
+        self._let_sleep()
         descriptor = getattr(inhibitor, "take", lambda: None)()
         if self._asleep and descriptor is not None:
             os.close(descriptor)
@@ -115,8 +116,12 @@ class SessionWatch:
             self._let_sleep()
         else:
             # The screen may have been locked on the way to sleep: to be known before going on.
-            self._read_session(lambda: self._watcher.resume(State.ASLEEP))
+            self._read_session(self._woken)
             self._ask_to_wait()
+
+    def _woken(self) -> None:
+        if not self._asleep:
+            self._watcher.resume(State.ASLEEP)
 
     # The session.
 
@@ -150,14 +155,31 @@ class SessionWatch:
         if self._session is None:
             self._find_session()
 
+    def _session_removed(self, _number: Any, path: Any) -> None:
+        if str(path) == self._session:
+            self._forget_session()
+            self._find_session()
+
+    def _forget_session(self) -> None:
+        """A session that ended says no more that it is unlocked, or at the screen again."""
+        self._session = None
+        for signal in self._session_signals:
+            signal.remove()
+        self._session_signals.clear()
+        self._forget_check()
+        self._watcher.resume(State.LOCKED)
+        self._watcher.resume(State.INACTIVE)
+
     def _found(self, path: Any) -> None:
         path = str(path)
         if path == self._session:
             return
         self._session = path
-        self._listen(path, SESSION_INTERFACE, "Lock", self._told_to_lock)
-        self._listen(path, SESSION_INTERFACE, "Unlock", lambda: self._locked(False))
-        self._listen(path, PROPERTIES_INTERFACE, "PropertiesChanged", self._changed)
+        self._session_signals = [
+            self._listen(path, SESSION_INTERFACE, "Lock", self._told_to_lock),
+            self._listen(path, SESSION_INTERFACE, "Unlock", lambda: self._locked(False)),
+            self._listen(path, PROPERTIES_INTERFACE, "PropertiesChanged", self._changed),
+        ]
         self._read_session(lambda: None)
 
     def _changed(self, interface: Any, values: Any, _invalidated: Any) -> None:
@@ -216,14 +238,10 @@ class SessionWatch:
 
     # The bus.
 
-    def _listen(
-        self, path: str, interface: str, signal: str, callback: Callable[..., None]
-    ) -> None:
-        def of_ours(*args: Any) -> None:
-            if path in (MANAGER, self._session):
-                callback(*args)
-
-        self._bus.add_signal_receiver(self._guarded(of_ours), signal, interface, SERVICE, path)
+    def _listen(self, path: str, interface: str, signal: str, callback: Callable[..., None]) -> Any:
+        return self._bus.add_signal_receiver(
+            self._guarded(callback), signal, interface, SERVICE, path
+        )
 
     def _ask(
         self,

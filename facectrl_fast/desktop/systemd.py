@@ -9,6 +9,11 @@ from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.report import Report
 
 
+def is_service() -> bool:
+    """Whether a service manager started this process, and nobody is there to read mistakes."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 class ServiceManager:
     """Speaks sd_notify's protocol, to whoever ``NOTIFY_SOCKET`` names; else says nothing.
 
@@ -22,9 +27,8 @@ class ServiceManager:
         self._address = os.environ.pop("NOTIFY_SOCKET", "")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._interval = _watchdog() / 2
-        self._timer: int | None = None
         # Of a loop that runs, not of one that is to run.
-        self._timer = loop.call_later(0, self._ready)
+        self._timer: int | None = loop.call_later(0, self._ready)
 
     def reported(self, report: Report) -> None:
         """See ``Companion``."""

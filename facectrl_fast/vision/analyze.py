@@ -62,6 +62,11 @@ class FrameAnalyzer:
         self._gate.analysed(now)
         return self._last
 
+    def use(self, classifier: Classifier) -> None:
+        """Judge by this one from now on."""
+        self._classifier = classifier
+        self._last = None
+
     def forget(self) -> None:
         """The camera was away."""
         self._gate.forget()

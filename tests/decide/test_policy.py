@@ -209,6 +209,85 @@ def test_a_player_that_did_not_pause_is_not_ours_to_resume():
     assert desk.policy.paused_by_us == frozenset()
 
 
+def test_music_of_before_is_not_resumed_beside_what_was_played_since():
+    desk = Desk()
+    desk.appears("music", PLAYING)
+    desk.appears("video", PAUSED)
+    desk.decide(OFF)
+    desk.by_hand("video", PLAYING)
+    for verdict in (ON, OFF, ON):
+        desk.decide(verdict)
+    assert desk.asked == [(PAUSE, "music"), (PAUSE, "video"), (PLAY, "video")]
+
+
+def test_a_pause_that_comes_late_is_ours_all_the_same():
+    policy = Policy()
+    policy.appeared("slow", PLAYING)
+    policy.decide(Decision(OFF, 0.0))
+    policy.settled("slow", None)
+    assert not policy.status_changed("slow", PAUSED)
+    assert policy.paused_by_us == {"slow"}
+
+
+def test_a_player_that_did_not_answer_is_asked_again_by_the_next_decision():
+    policy = Policy()
+    policy.appeared("slow", PLAYING)
+    policy.decide(Decision(OFF, 0.0))
+    policy.settled("slow", None)
+    assert [action.command for action in policy.decide(Decision(AWAY, 1.0))] == [PAUSE]
+
+
+def test_a_radio_that_stops_where_it_is_to_pause_is_resumed():
+    policy = Policy()
+    policy.appeared("radio", PLAYING)
+    policy.decide(Decision(OFF, 0.0))
+    assert not policy.status_changed("radio", STOPPED)
+    policy.settled("radio", STOPPED)
+    assert [action.command for action in policy.decide(Decision(ON, 1.0))] == [PLAY]
+
+
+def test_what_could_not_be_resumed_is_still_ours():
+    policy = Policy()
+    policy.appeared("slow", PLAYING)
+    policy.decide(Decision(OFF, 0.0))
+    policy.settled("slow", PAUSED)
+    policy.decide(Decision(ON, 1.0))
+    policy.settled("slow", None)
+    assert policy.paused_by_us == {"slow"}
+    assert not policy.status_changed("slow", PLAYING)
+    assert policy.paused_by_us == frozenset()
+
+
+# What happens after it looked away for a while; as in ROWS.
+AFTERWARDS = {
+    "what we had paused is resumed": ("playing", [OFF], [ON], [PLAY]),
+    "... also if they were away first": ("playing", [OFF], [AWAY, ON], [PLAY]),
+    "what the user had paused is not": ("playing", [ON, PAUSED], [ON], []),
+    "... not after they were away either": ("playing", [ON, PAUSED], [AWAY, ON], []),
+    "what plays is paused": ("playing", [ON], [OFF], [PAUSE]),
+    "what plays and was paused so is resumed": ("playing", [ON], [OFF, ON], [PAUSE, PLAY]),
+    "played by hand without headphones plays on": ("playing", [OFF, PLAYING], [OFF], []),
+    "... until they leave": ("playing", [OFF, PLAYING], [OFF, AWAY], [PAUSE]),
+    "paused at start, and never played": ("paused", [], [ON], []),
+    "paused at start, then played by hand": ("paused", [], [ON, PLAYING, OFF, ON], [PAUSE, PLAY]),
+}
+
+
+@pytest.mark.parametrize(
+    ("at_start", "before", "then", "asked"), AFTERWARDS.values(), ids=AFTERWARDS.keys()
+)
+def test_after_looking_away_only_our_own_is_resumed(at_start, before, then, asked):
+    desk = Desk()
+    desk.appears("a", Status(at_start.capitalize()))
+    for steps in (before, then):
+        for step in steps:
+            desk.by_hand("a", step) if isinstance(step, Status) else desk.decide(step)
+        if steps is before:
+            desk.policy.looked_away()
+            desk.asked.clear()
+    assert [command for command, _ in desk.asked] == asked
+
+
 steps = st.lists(
     st.one_of(
         st.sampled_from([ON, OFF, AWAY]),

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ def conference(tmp_path):
         path = tmp_path / name
         shutil.copy(shutil.which("sleep"), path)
         started.append(subprocess.Popen([path, "600"]))
+        comm = Path(f"/proc/{started[-1].pid}/comm")
+        limit = time.monotonic() + 20
+        while comm.read_text().strip() != name[:15]:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
         return started[-1]
 
     yield start
@@ -91,6 +97,48 @@ def test_a_call_that_is_there_before_it_keeps_it_off_from_the_start(desk, builti
         assert desk.camera.opened == 0
 
     desk.play(story())
+
+
+def test_a_call_that_began_while_no_player_was_there(desk, builtin, conference):
+    """The camera's light must not even flash."""
+
+    def story():
+        yield 0.2
+        conference("zoom")
+        builtin("a", PLAYING)
+        yield lambda: desk.watcher.report.state is State.YIELDING
+        yield 0.2
+        assert desk.camera.opened == 0
+
+    desk.play(story())
+
+
+def test_what_others_are_told_stays_in_order(loop, bus_address, builtin, conference):
+    class Listener:
+        def __init__(self):
+            self.heard = []
+
+        def reported(self, report):
+            self.heard.append(report.state)
+
+        def close(self):
+            pass
+
+    listener = Listener()
+
+    def companions(watcher):
+        return [CallWatch(loop, watcher, ["zoom"], Path("/proc"), 0.1, 0.3), listener]
+
+    desk = Desk(loop, bus_address, companions)
+    conference("zoom")
+    builtin("a", PLAYING)
+
+    def story():
+        yield lambda: desk.watcher.report.state is State.YIELDING
+        yield 0.1
+
+    desk.play(story())
+    assert listener.heard[-1] is State.YIELDING
 
 
 def test_it_looks_at_nothing_while_no_player_is_there(desk, monkeypatch):

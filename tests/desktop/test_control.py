@@ -28,9 +28,10 @@ PROGRAM = [sys.executable, "-m", "facectrl_fast"]
 @pytest.fixture
 def desk(loop, bus_address):
     def companions(watcher):
-        return [Control(made.bus, watcher)]
+        return [Control(made.bus, watcher, lambda: made.reloaded.append(1))]
 
     made = Desk(loop, bus_address, companions)
+    made.reloaded = []
     return made
 
 
@@ -155,9 +156,54 @@ def test_impossible_times_are_refused(desk, bus_address, loop, connect, seconds)
 
 def test_it_can_be_ended(ask, desk):
     def story():
-        asked = ask("quit")
-        yield answered(asked)
+        asked.append(ask("quit"))
+        yield answered(asked[0])
         yield 15
+        pytest.fail("it goes on")
+
+    asked = []
+    desk.play(story())
+    assert asked[0].wait(20) == 0
+
+
+def test_it_reads_the_model_again_when_told(desk, bus_address):
+    def story():
+        code = "from facectrl_fast.desktop.remote import reload_running; reload_running()"
+        process = subprocess.Popen([sys.executable, "-c", code])
+        yield lambda: process.poll() is not None
+        assert process.returncode == 0
+        assert desk.reloaded == [1]
+
+    desk.play(story())
+
+
+AWAY_FROM_IT = """
+from facectrl_fast.desktop.remote import looking_away
+with looking_away():
+    print("ours", flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_others_of_us_get_the_camera(desk, builtin, held):
+    """As calibrate does it; a hold of the user's stays."""
+    builtin("a", PLAYING)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+
+    def story():
+        yield lambda: desk.camera.is_open
+        if held:
+            desk.watcher.hold(60)
+        with subprocess.Popen([sys.executable, "-c", AWAY_FROM_IT], text=True, **pipes) as other:
+            os.set_blocking(other.stdout.fileno(), False)
+            yield lambda: other.stdout.readline() == "ours\n"
+            assert not desk.camera.is_open
+            other.stdin.write("\n")
+            other.stdin.close()
+            yield lambda: other.poll() is not None
+        yield 0.1
+        assert desk.camera.is_open is not held
 
     desk.play(story())
 
@@ -205,6 +251,7 @@ def test_watching_the_status_prints_a_line_a_change(ask, desk, builtin):
         yield tells("headphones off")
         assert told[-1]["text"] == "headphones off"
         assert told[-1]["class"] == "watching"
+        assert "headphones off, since " in told[-1]["tooltip"], "true also in an hour"
 
     desk.play(story())
     asked.terminate()

@@ -6,6 +6,8 @@ import pytest
 
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.desktop.notify import PATH, SERVICE, Notifications
+from facectrl_fast.player.builtin import BuiltinPlayer
+from facectrl_fast.player.mpris import PLAYER_INTERFACE
 from facectrl_fast.report import State
 from facectrl_fast.types import Verdict
 from tests.desk import Desk
@@ -99,3 +101,23 @@ def test_a_desktop_without_notifications(desk, builtin):
 
     desk.play(story())
     assert len(desk.asked) == 2
+
+
+class Deaf(BuiltinPlayer):
+    """Does nothing that it is asked."""
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        pass
+
+
+def test_what_was_asked_in_vain_is_not_told(desk, connect):
+    daemon = Daemon(connect())
+    Deaf(connect(), "a", PLAYING)
+
+    def story():
+        yield desk.shows(OFF)
+        yield 0.2
+
+    desk.play(story())
+    assert daemon.shown == []

@@ -64,6 +64,11 @@ class Logind:
         properties = {"Active": dbus.Boolean(active)}
         self._call(SESSION[0], MOCK, "UpdateProperties", SESSION[1], properties)
 
+    def session_ends(self):
+        path = dbus.ObjectPath(SESSION[0])
+        self._call(MANAGER[0], MOCK, "RemoveObject", SESSION[0])
+        self._signal("SessionRemoved", "so", "c1", path)
+
     def inhibitors(self):
         return [tuple(map(str, i[:4])) for i in self._call(*MANAGER, "ListInhibitors")]
 
@@ -243,6 +248,56 @@ def test_a_desktop_that_never_says_that_it_is_unlocked(desk, logind, builtin, mo
         logind.lock()
         yield off_at_once(desk)
         yield lambda: desk.watcher.report.state is State.WATCHING
+
+    desk.play(story())
+
+
+def test_a_session_that_ends_while_locked_holds_nothing_up(desk, logind, builtin):
+    """It will never say that it is unlocked."""
+    builtin("a", PLAYING)
+
+    def story():
+        yield known(logind)
+        yield desk.shows(ON)
+        logind.hint(True)
+        yield off_at_once(desk)
+        logind.session_ends()
+        yield lambda: desk.watcher.report.state is State.WATCHING
+
+    desk.play(story())
+
+
+def test_music_played_by_hand_without_headphones_survives_a_lock(desk, logind, builtin):
+    player = builtin("a", PLAYING)
+
+    def story():
+        yield known(logind)
+        yield desk.shows(OFF)
+        player.become(PLAYING)
+        yield desk.status("a", PLAYING)
+        logind.lock()
+        yield off_at_once(desk)
+        logind.unlock()
+        yield lambda: desk.watcher.report.state is State.WATCHING
+        yield desk.shows(OFF)
+
+    desk.play(story())
+    assert desk.asked == [PAUSE]
+    assert player.status is PLAYING
+
+
+def test_asleep_again_before_it_is_known_what_was_locked(desk, logind, builtin):
+    builtin("a", PLAYING)
+
+    def story():
+        yield known(logind)
+        yield desk.shows(ON)
+        for begins in (True, False, True):
+            logind.sleeps(begins)
+        yield 0.3
+        assert desk.watcher.report.state is State.ASLEEP
+        assert not desk.camera.is_open
+        assert logind.inhibitors() == []
 
     desk.play(story())
 

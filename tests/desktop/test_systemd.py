@@ -106,6 +106,15 @@ def test_without_a_watchdog_there_are_no_signs_of_life(start, manager, make_vide
     assert ends_within(process, 2)
 
 
+def test_a_service_waits_for_a_camera_and_a_player_that_are_not_there_yet(start, manager):
+    """Who starts at login may be first; on a terminal both are mistakes."""
+    process = start("--source", "77", "--player", "nosuchplayer")
+    assert "no camera at /dev/video77" in process.stderr.readline()
+    assert "waiting for nosuchplayer" in process.stderr.readline()
+    assert manager.hears("READY=1")
+    assert ends_within(process, 2)
+
+
 def test_a_manager_that_does_not_listen_is_no_trouble(start, manager, make_video):
     process = start("--source", make_video(), NOTIFY_SOCKET="/nowhere/at/all")
     assert "waiting for a media player" in process.stderr.readline()

@@ -1,9 +1,11 @@
 """Two real mpv and a browser on one bus: who is paused, and who is resumed."""
 
+import dbus
 import pytest
 
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.player.builtin import BuiltinPlayer
+from facectrl_fast.player.mpris import PLAYER_INTERFACE
 from facectrl_fast.player.names import PREFIX
 from facectrl_fast.types import Verdict
 from tests.desk import Desk
@@ -121,10 +123,15 @@ class Call(BuiltinPlayer):
     def __init__(self, bus, name):
         super().__init__(bus, name, STOPPED)
         self.can_play = self.can_pause = False
-        self.changes = []
+        self.asked = []
 
-    def become(self, status):
-        self.changes.append(status)
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Play(self):  # noqa: N802
+        self.asked.append("Play")
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        self.asked.append("Pause")
 
 
 def test_a_call_that_plays_nothing_is_never_touched(desk, connect):
@@ -136,7 +143,7 @@ def test_a_call_that_plays_nothing_is_never_touched(desk, connect):
         for verdict in (ON, OFF, AWAY, ON):
             yield it.shows(verdict)
         yield 0.2
-        assert call.changes == []
+        assert call.asked == []
 
     it.play(story())
 

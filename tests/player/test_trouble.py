@@ -58,7 +58,7 @@ def at_once(monkeypatch):
 
 def test_a_bus_that_goes_and_comes_back(loop, bus, at_once, caplog):
     def companions(watcher):
-        return [Control(desk.bus, watcher)]
+        return [Control(desk.bus, watcher, lambda: None)]
 
     desk = Desk(loop, bus.address, companions)
     connections = []

@@ -118,7 +118,7 @@ def test_hanging_it_is_started_again(service):
 def test_a_wrong_configuration_is_not_tried_again(service):
     path = config_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('player = ["nosuchplayer"]')
+    path.write_text("rate = 1000")
     try:
         assert systemctl("restart", NAME).returncode != 0
         assert told("ActiveState") == "failed"
