@@ -11,7 +11,7 @@ from facectrl_fast.decide.vote import VoteWindow
 from facectrl_fast.types import Decision, Verdict
 from tests.reference import Votes
 
-ON, OFF, NO_FACE, _, UNSURE = Verdict
+ON, OFF, NO_FACE, PRESENT, UNSURE = Verdict
 
 
 def first_decision(window, verdicts_at, start=0.0):
@@ -37,7 +37,9 @@ def test_equals_the_reference(steps, least_votes):
 
 
 @pytest.mark.parametrize("rate", [5, 10, 24, 30, 60])
-@pytest.mark.parametrize(("verdict", "window"), [(ON, 1.0), (OFF, 1.0), (NO_FACE, 2.0)])
+@pytest.mark.parametrize(
+    ("verdict", "window"), [(ON, 1.0), (OFF, 1.0), (NO_FACE, 2.0), (PRESENT, 1.0)]
+)
 def test_the_decision_comes_after_the_same_time_at_any_rate(rate, verdict, window):
     votes = ((i / rate, verdict) for i in range(10 * rate))
     after, decision = first_decision(VoteWindow(), votes)

@@ -75,6 +75,7 @@ class Logind:
     def end(self):
         self.process.terminate()
         self.process.wait()
+        self.bus.close()
 
 
 @pytest.fixture
@@ -84,7 +85,6 @@ def logind():
         made.address = address
         yield made
         made.end()
-        made.bus.close()
 
 
 @pytest.fixture

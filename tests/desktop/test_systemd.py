@@ -6,10 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from facectrl_fast.decide.policy import Status
+from facectrl_fast.player.private_bus import PrivateBus
+from tests.desktop.test_session import Logind
 
 PLAYING, PAUSED, _ = Status
 
@@ -93,6 +96,36 @@ def test_while_it_is_held(start, manager, make_video):
     assert manager.hears("READY=1")
     subprocess.run([sys.executable, "-m", "facectrl_fast", "hold", "1h"], check=True, timeout=60)
     assert manager.hears("STATUS=held")
+    assert ends_within(process, 2)
+
+
+def test_while_the_screen_is_locked(start, manager, make_video):
+    with PrivateBus() as address:
+        logind = Logind(address)
+        logind.hint(True)
+        process = start("--source", make_video(), DBUS_SYSTEM_BUS_ADDRESS=address)
+        assert manager.hears("STATUS=the screen is locked")
+        assert ends_within(process, 2)
+        logind.end()
+
+
+def test_while_it_waits_for_the_camera(start, manager, builtin, loop):
+    builtin("a", PLAYING)
+    process = start("--source", "77")
+    loop.call_later(1.5, loop.quit)
+    loop.run()
+    assert manager.hears("STATUS=waiting for the camera")
+    assert ends_within(process, 2)
+
+
+def test_while_a_call_may_need_the_camera(start, manager, builtin, loop, make_video):
+    builtin("a", PLAYING)
+    # What runs for sure, and has a name that nobody else waits for.
+    name = Path("/proc/self/comm").read_text().strip()
+    process = start("--source", make_video(), "--yield-camera", "--yield-to", name)
+    loop.call_later(1.5, loop.quit)
+    loop.run()
+    assert manager.hears("STATUS=a call may need the camera")
     assert ends_within(process, 2)
 
 

@@ -62,6 +62,25 @@ def test_a_face_gives_the_classifier_s_verdict(classifier, pixel_format, brightn
     assert not sighting.still
 
 
+@pytest.mark.parametrize("brightness", [235, 40])
+def test_where_only_presence_is_asked_for_any_face_will_do(brightness):
+    sightings = []
+    analyzer, _ = make(None, lambda: len(sightings) < 3)
+    for frame in as_frames([scene(brightness, number) for number in range(12)]):
+        sightings.append(analyzer.analyze(frame))
+    assert {s.verdict for s in sightings[:3]} == {Verdict.PRESENT}
+    assert sightings[-1].verdict is Verdict.NO_FACE
+    assert all(s.on_probability is None for s in sightings)
+
+
+def test_a_new_classifier_judges_from_the_next_frame_on(classifier):
+    analyzer, _ = make(None)
+    first, second = as_frames([scene(235)] * 2)
+    assert analyzer.analyze(first).verdict is Verdict.PRESENT
+    analyzer.use(classifier)
+    assert analyzer.analyze(second).verdict is Verdict.HEADPHONES_ON
+
+
 def test_an_unchanged_scene_repeats_the_verdict_without_work(classifier):
     analyzer, detector = make(classifier)
     sightings = [analyzer.analyze(f) for f in as_frames([scene(235)] * 20)]
