@@ -17,6 +17,8 @@ from facectrl_fast.settings import config_path, load_settings
 NAME = "facectrl-fast.service"
 TIMEOUT = 120.0
 """Seconds that systemd may take: it waits until the program is ready."""
+ANSWERS_WITHIN = 10.0
+"""Seconds that it may take to answer a question."""
 BACK_OFF_SINCE = 254
 """The first version of systemd that waits longer before each restart."""
 Tell = Callable[[str], None]
@@ -50,7 +52,7 @@ NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=read-only
 ReadWritePaths=-{data}
-PrivateTmp=yes
+PrivateTmp={private_tmp}
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
@@ -93,6 +95,8 @@ def unit(version: int | None = None) -> str:
     return _UNIT.format(
         command=_command(),
         data=_quoted(str(user_data())),
+        # It must find itself.
+        private_tmp="no" if _is_temporary() else "yes",
         back_off=_BACK_OFF if version >= BACK_OFF_SINCE else "",
         # Cameras need none; a source on the network does.
         network=" AF_INET AF_INET6" if "://" in source else "",
@@ -168,14 +172,12 @@ def state() -> str:
         return "not installed"
     if not shutil.which("systemctl"):
         return "without systemd"
-    done = subprocess.run(
-        ["systemctl", "--user", "is-active", NAME],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
+    return _answer("--user", "is-active", NAME).strip() or "unknown"
+
+
+def _is_temporary() -> bool:
+    places = (Path(sys.prefix), Path(__file__))
+    return any(p.resolve().is_relative_to(tmp) for p in places for tmp in ("/tmp", "/var/tmp"))
 
 
 def _command() -> str:
@@ -201,11 +203,22 @@ def _need_systemd() -> None:
 def _systemd_version() -> int:
     if not shutil.which("systemctl"):
         return 0
-    done = subprocess.run(
-        ["systemctl", "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
-    found = re.match(r"systemd (\d+)", done.stdout)
+    found = re.match(r"systemd (\d+)", _answer("--version"))
     return int(found[1]) if found else 0
+
+
+def _answer(*arguments: str) -> str:
+    """What systemctl says to a question; empty where it does not answer."""
+    try:
+        return subprocess.run(
+            ["systemctl", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=ANSWERS_WITHIN,
+            check=False,
+        ).stdout
+    except subprocess.TimeoutExpired:
+        return ""
 
 
 def _systemctl(*arguments: str, check: bool = True) -> int:

@@ -23,7 +23,9 @@ from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.player.names import check_player_name
 
 ALL = "all"
-"""Said in place of players' names: no longer only those that are configured."""
+"""Said in place of the players to control: no longer only those that are configured."""
+NONE = "none"
+"""The same in place of those to ignore."""
 PREFIX = "FACECTRL_FAST_"
 """Environment variables are called so, and then as the option: ``FACECTRL_FAST_SAVE_POWER``."""
 
@@ -97,9 +99,17 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 def _players(value: object) -> tuple[str, ...]:
+    return () if _names(value) == (ALL,) else _named(value)
+
+
+def _ignored(value: object) -> tuple[str, ...]:
+    return () if _names(value) == (NONE,) else _named(value)
+
+
+def _named(value: object) -> tuple[str, ...]:
     names = _names(value)
-    if names == (ALL,):
-        return ()
+    if ALL in names or NONE in names:
+        raise ValueError
     try:
         return tuple(map(check_player_name, names))
     except UsageError as error:
@@ -132,13 +142,14 @@ def _number(least: float, most: float) -> Kind:
 _FILE = Kind("the name of a file", _path)
 _SWITCH = Kind("true or false", _switch, _switch_text)
 _PLAYERS = Kind('players\' names, such as ["spotify", "mpv"]', _players, _names_text)
+_IGNORED = Kind('players\' names, such as ["chromium"]', _ignored, _names_text)
 KINDS: Mapping[str, Kind] = {
     "source": Kind("a text", _source),
     "backend": _choice(*BACKENDS),
     "realtime": _SWITCH,
     "mode": _choice(*MODES),
     "player": _PLAYERS,
-    "ignore": _PLAYERS,
+    "ignore": _IGNORED,
     "detector": _choice(*DETECTORS),
     "detector_model": _FILE,
     "tracker": _choice(*TRACKERS),

@@ -214,6 +214,9 @@ class Watcher:
             return
         self._suspensions.add(why)
         if len(self._suspensions) == 1:
+            if self._unsettled:
+                # What was decided may not have been done: to be decided again afterwards.
+                self._policy.restart()
             self._players.give_up()
             self._reopening.cancel()
             self._close_stream()

@@ -56,6 +56,13 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path, monkeypatch, version):
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize(("prefix", "private"), [("/opt/venv", "yes"), ("/tmp/venv", "no")])
+def test_a_program_below_tmp_must_find_itself(monkeypatch, prefix, private):
+    monkeypatch.setattr(service, "__file__", "/opt/venv/facectrl_fast/service.py")
+    monkeypatch.setattr(service.sys, "prefix", prefix)
+    assert f"PrivateTmp={private}\n" in service.unit(252)
+
+
 def test_it_waits_longer_before_each_restart_where_systemd_can():
     assert "RestartSteps=" in service.unit(254)
     assert "RestartSteps=" not in service.unit(252)

@@ -149,6 +149,15 @@ def test_all_players_again(config, capsys):
     assert options(**vars(arguments)).player == ("vlc", "mpv", "spotify")
 
 
+def test_nobody_to_ignore_again(config):
+    config('ignore = ["mpv"]')
+    arguments = make_parser().parse_args(["run", "--ignore", "none"])
+    assert options(**vars(arguments)).ignore == ()
+    config('ignore = ["all"]')
+    with pytest.raises(UsageError, match="ignore must be players' names"):
+        options()
+
+
 def test_somebody_s_home_that_nobody_knows(config):
     config('model = "~nosuchuser/model.onnx"')
     with pytest.raises(UsageError, match="model must be the name of a file"):

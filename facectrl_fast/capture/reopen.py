@@ -19,6 +19,10 @@ STEADY = 60.0
 """Seconds of work after which a failure is the first of a row: what fails again and again must
 not blink."""
 
+MOODY = 2
+"""Times in a row that a camera may last shorter: one that comes and goes more often is not tried at
+once when it is back."""
+
 
 class Reopening:
     """Tries again and again, quietly, until it is told to stop."""
@@ -35,6 +39,7 @@ class Reopening:
         self._source = source
         self._reopen = reopen
         self._failures = 0
+        self._short_lived = 0  # in a row
         self._works_since: float | None = None
         self._timer: int | None = None
         self._arrivals: DeviceArrivals | None = None
@@ -47,10 +52,13 @@ class Reopening:
 
     def later(self, error: UserError) -> None:
         """Try again after a while; the first of a row of failures is logged."""
-        if self._works_since is not None and time.monotonic() - self._works_since >= STEADY:
-            self._failures = 0
+        worked = self._works_since is not None
+        if self._works_since is not None:
+            steady = time.monotonic() - self._works_since >= STEADY
+            self._short_lived = 0 if steady else self._short_lived + 1
+            self._failures = 0 if steady else self._failures
         self._works_since = None
-        if self._failures == 0:
+        if worked or self._failures == 0:
             until = "free" if isinstance(error, CameraBusyError) else "back"
             log.warning("%s; trying again until it is %s", error, until)
         delay = DELAYS[min(self._failures, len(DELAYS) - 1)]
@@ -67,7 +75,7 @@ class Reopening:
 
     def cancel(self) -> None:
         """Stop trying."""
-        self._failures = 0
+        self._failures = self._short_lived = 0
         self._works_since = None
         self._stop_waiting()
 
@@ -91,7 +99,10 @@ class Reopening:
             self._watch = self._loop.watch_fd(self._arrivals.fileno(), self._something_arrived)
 
     def _something_arrived(self) -> None:
-        if self._arrivals is not None and self._arrivals.arrived() and self._timer is not None:
+        arrived = self._arrivals is not None and self._arrivals.arrived()
+        if self._short_lived > MOODY:
+            return  # it comes and goes by itself
+        if arrived and self._timer is not None:
             self._loop.remove(self._timer)
             # Whatever made it wait so long is over; devices are often not ready at once.
             self._failures = 1

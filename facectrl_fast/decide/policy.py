@@ -116,11 +116,8 @@ class Policy:
         known = self._players.get(player)
         if known is None:
             return
-        if status is None:
-            # A player that did not answer in time may do it yet.
-            known.late, known.expected = known.expected or known.late, None
-            return
-        self.status_changed(player, status)
+        if status is not None:
+            self.status_changed(player, status)
         known.expected = known.late = None
         if known.status is Status.PLAYING:
             known.paused_by_us = False
@@ -139,7 +136,7 @@ class Policy:
         return actions
 
     def restart(self) -> None:
-        """The players went: the next decision is a new one, whatever it is."""
+        """What was decided does not hold any more: the next decision is a new one."""
         self._decided = None
         self._only_ours = False
 

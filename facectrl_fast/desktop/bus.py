@@ -92,13 +92,11 @@ class SessionBus:
 
     def _connect(self) -> Any:
         connection = open_session_bus(self._address)
-        connection.call_on_disconnection(
-            guarded(self._loop, lambda _: self._lost(), lambda: self._closed)
-        )
+        connection.call_on_disconnection(guarded(self._loop, self._lost, lambda: self._closed))
         return connection
 
-    def _lost(self) -> None:
-        if self._timer is not None:
+    def _lost(self, connection: Any) -> None:
+        if connection is not self.connection or self._timer is not None:
             return
         log.warning("the session bus has gone; waiting for it to come back")
         for client in self._clients:
@@ -121,6 +119,7 @@ class SessionBus:
             # Not there yet, or gone again already.
             for client in self._clients:
                 client.disconnected()
+            self.connection.close()
             self._later()
             return
         self._timer = None

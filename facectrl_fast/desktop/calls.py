@@ -60,9 +60,14 @@ class CallWatch:
             self._loop.remove(self._timer)
             self._timer = None
 
+    def _look_again(self) -> None:
+        self._timer = None
+        if self._watcher.report.camera_open or self._yielding:
+            self._look()
+
     def _look(self) -> None:
         self.close()
-        self._timer = self._loop.call_later(self._look_every, self._look)
+        self._timer = self._loop.call_later(self._look_every, self._look_again)
         if running(self._names, self._proc):
             self._gone = 0
             self._yielding = True

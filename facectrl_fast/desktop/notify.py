@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import dbus
 
-from facectrl_fast.decide.policy import RESULT
+from facectrl_fast.decide.policy import RESULT, Status, brings_about
 from facectrl_fast.desktop.bus import SessionBus, guarded
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.names import short_name
@@ -23,6 +24,8 @@ SERVICE = "org.freedesktop.Notifications"
 PATH = "/org/freedesktop/Notifications"
 TIMEOUT = 5.0
 """Seconds that the desktop may take to answer."""
+FRESH = 10.0
+"""Seconds in which a player must have done what it was asked, to be told of."""
 SHOWN = 8000
 """Milliseconds."""
 HOLD = "hold"
@@ -38,7 +41,7 @@ class Notifications:
         self._watcher = watcher
         self._connection: Any = None
         self._number = 0
-        self._told = 0.0
+        self._told: tuple[float, list[str]] = (0.0, [])
         self._closed = False
         bus.add(self)
 
@@ -56,20 +59,20 @@ class Notifications:
 
     def reported(self, report: Report) -> None:
         """See ``Companion``."""
-        if self._connection is None or not report.actions or report.acted_at == self._told:
+        # A change that comes later is not what was asked for.
+        fresh = time.time() - report.acted_at < FRESH
+        if self._connection is None or not fresh:
             return
         statuses = dict(report.players)
         done = [
-            action.player
-            for action in report.actions
-            if statuses.get(short_name(action.player)) == RESULT[action.command].value
+            name
+            for name, action in ((short_name(a.player), a) for a in report.actions)
+            if name in statuses and brings_about(Status(statuses[name]), RESULT[action.command])
         ]
-        # Of what was only asked for nobody needs to hear.
-        if len(done) < len(report.actions):
+        if not done or (report.acted_at, done) == self._told:
             return
-        self._told = report.acted_at
+        self._told = (report.acted_at, done)
         first = report.actions[0]
-        players = ", ".join(map(short_name, done))
         buttons = [HOLD, "Hold for an hour"] if first.command is Command.PAUSE else []
         self._connection.call_async(
             SERVICE,
@@ -82,7 +85,7 @@ class Notifications:
                 dbus.UInt32(self._number),
                 "audio-headphones",
                 f"{_TITLES[first.command]}: {first.reason}",
-                players,
+                ", ".join(done),
                 buttons,
                 # Nobody wants to find a list of these later.
                 {"transient": dbus.Boolean(True), "category": "device"},

@@ -121,16 +121,16 @@ def looking_away(seconds: float = 900.0) -> Iterator[None]:
         yield  # no bus, and so nobody on it
         return
     with remote:
-        held = False
+        until = 0.0
         with suppress(UserError):
             if not remote.status()["HeldUntil"]:
-                remote.hold(seconds)
-                held = True
+                until = remote.hold(seconds)
         try:
             yield
         finally:
             with suppress(UserError):
-                if held:
+                # A hold that was asked for meanwhile is the user's.
+                if until and remote.status()["HeldUntil"] == until:
                     remote.release()
 
 

@@ -174,6 +174,8 @@ class SessionWatch:
         path = str(path)
         if path == self._session:
             return
+        if self._session is not None:
+            self._forget_session()
         self._session = path
         self._session_signals = [
             self._listen(path, SESSION_INTERFACE, "Lock", self._told_to_lock),
@@ -195,8 +197,11 @@ class SessionWatch:
             then()
             return
 
+        asked = self._session
+
         def answered(values: Any) -> None:
-            self._changed(SESSION_INTERFACE, values, ())
+            if self._session == asked:
+                self._changed(SESSION_INTERFACE, values, ())
             then()
 
         self._call(

@@ -201,7 +201,11 @@ class MprisPlayers:
 
         def failed(error: Exception) -> None:
             log.warning("%s did not %s: %s", name, what, _reason(error))
-            self._settle(owner, action, None)
+            if _is_late(error):
+                # It may do it yet.
+                self._await_effect(owner, action)
+            else:
+                self._settle(owner, action, None)
 
         self._pending[owner].asked += 1
         self._call(
@@ -412,8 +416,12 @@ def _status(properties: Any) -> Status | None:
         return None
 
 
-def _reason(error: Exception) -> str:
+def _is_late(error: Exception) -> bool:
     name = getattr(error, "get_dbus_name", lambda: None)()
-    if name == "org.freedesktop.DBus.Error.NoReply":
+    return bool(name == "org.freedesktop.DBus.Error.NoReply")
+
+
+def _reason(error: Exception) -> str:
+    if _is_late(error):
         return f"no answer within {TIMEOUT:g} s"
     return str(error).partition(": ")[2] or str(error) or type(error).__name__

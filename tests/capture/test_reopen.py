@@ -129,6 +129,20 @@ def test_a_camera_that_fails_again_and_again_is_opened_ever_more_seldom():
     assert not reopening.pending
 
 
+def test_nor_is_it_tried_at_once_when_it_comes_and_goes_by_itself(tmp_path, caplog):
+    clock = Clock()
+    reopening = Reopening(clock, Source(tmp_path), lambda: reopening.succeeded())
+    for _ in range(4):
+        reopening.later(LOST)
+        (tmp_path / "video0").touch()
+        clock.readable()
+        if reopening.pending:
+            clock.due()
+        (tmp_path / "video0").unlink()
+    assert clock.waits[-1] > clock.waits[0]
+    assert caplog.text.count("trying again") == 4, "each time that it had worked"
+
+
 def test_nothing_is_tried_any_more_once_cancelled(loop, delays, tmp_path):
     delays(0.02)
     tries = []

@@ -43,7 +43,8 @@ def conference(tmp_path):
 def test_a_program_is_found_by_its_name(conference, name):
     assert not running([name])
     conference(name)
-    assert running(["other", name])
+    # While others end, a listing of /proc may miss one.
+    assert any(running(["other", name]) for _ in range(20))
     assert not running(["other"])
 
 

@@ -10,6 +10,8 @@ import pytest
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.desktop.bus import open_session_bus
 from facectrl_fast.desktop.session import SERVICE, SessionWatch
+from facectrl_fast.player.builtin import BuiltinPlayer
+from facectrl_fast.player.mpris import PLAYER_INTERFACE
 from facectrl_fast.player.private_bus import PrivateBus
 from facectrl_fast.report import State
 from facectrl_fast.types import Command, Verdict
@@ -284,6 +286,30 @@ def test_music_played_by_hand_without_headphones_survives_a_lock(desk, logind, b
     desk.play(story())
     assert desk.asked == [PAUSE]
     assert player.status is PLAYING
+
+
+class Slow(BuiltinPlayer):
+    """Does what it is asked only when it is told to."""
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        pass
+
+
+def test_a_pause_that_was_under_way_is_made_up_for(desk, logind, connect):
+    """It was decided and not done: headphones are still off, and music plays."""
+    Slow(connect(), "a", PLAYING)
+
+    def story():
+        yield known(logind)
+        desk.says.verdict = OFF
+        yield lambda: desk.asked == [PAUSE]
+        logind.lock()
+        yield off_at_once(desk)
+        logind.unlock()
+        yield lambda: desk.asked == [PAUSE, PAUSE]
+
+    desk.play(story())
 
 
 def test_asleep_again_before_it_is_known_what_was_locked(desk, logind, builtin):
