@@ -6,7 +6,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from facectrl_fast.arguments import PROGRAM, make_parser
@@ -76,6 +75,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _collect(options: argparse.Namespace) -> int:
     from facectrl_fast.dataset.collect import build_collector
     from facectrl_fast.dataset.crop_index import CropWriter
+    from facectrl_fast.desktop.remote import looking_away
     from facectrl_fast.mainloop import MainLoop
 
     run = _chosen(options)
@@ -90,7 +90,7 @@ def _collect(options: argparse.Namespace) -> int:
     )
     collector = build_collector(MainLoop(), chosen)
     folder = options.dataset / options.label
-    with _camera_to_ourselves(run.source), CropWriter(folder) as writer:
+    with looking_away(run.source), CropWriter(folder) as writer:
         tally = collector.run(writer)
     if tally.kept == 0:
         why = "no face was found" if tally.faceless else "the source showed nothing"
@@ -101,11 +101,9 @@ def _collect(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from facectrl_fast.calibration.calibrate import calibrate, forget
-    from facectrl_fast.desktop.remote import reload_running
 
     if options.forget:
         forget(print)
-        reload_running()
         return 0
     given = {label: getattr(options, label) for label in ("on", "off", "away")}
     recordings = {label: video for label, video in given.items() if video is not None}
@@ -123,10 +121,7 @@ def _calibrate(options: argparse.Namespace) -> int:
         dataset=options.dataset,
         preview=options.preview,
     )
-    recorded = bool(recordings) or options.dataset is not None
-    with _camera_to_ourselves("" if recorded else run.source):
-        calibrate(chosen, lambda line: print(line, flush=True))
-    reload_running()
+    calibrate(chosen, lambda line: print(line, flush=True))
     return 0
 
 
@@ -267,14 +262,6 @@ def _setup(options: argparse.Namespace) -> int:
     from facectrl_fast.setup import set_up
 
     return set_up(_chosen(options), options)
-
-
-def _camera_to_ourselves(source: str) -> AbstractContextManager[None]:
-    """Where it is a camera, the running program leaves it alone meanwhile."""
-    from facectrl_fast.capture.source import names_camera
-    from facectrl_fast.desktop.remote import looking_away
-
-    return looking_away() if source and names_camera(source) else nullcontext()
 
 
 def _chosen(options: argparse.Namespace) -> RunOptions:

@@ -14,7 +14,7 @@ from facectrl_fast.capture.source import Stream, open_source
 from facectrl_fast.config import RunOptions
 from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, open_session_bus, open_system_bus
 from facectrl_fast.desktop.power import TELLERS, Teller
-from facectrl_fast.desktop.remote import NotRunningError, Remote
+from facectrl_fast.desktop.remote import Remote
 from facectrl_fast.desktop.session import SERVICE
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_MODEL, default_model
@@ -40,15 +40,16 @@ def examine(options: RunOptions) -> int:
     Returns:
         The exit status: 1 where something is wrong.
     """
+    running = _running_program()
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("camera", lambda: _camera(options)),
+        ("camera", lambda: _camera(options, running)),
         ("session bus", _session_bus),
         ("players", lambda: _players(options)),
         ("model", lambda: _model(options.model or default_model())),
         ("detector", lambda: _detector(options.detector, options.detector_model)),
         ("native code", lambda: f"kernels for {', '.join(instruction_sets())}"),
         ("options", _options),
-        ("program", _program),
+        ("program", lambda: _program(running)),
         ("service", _service),
         ("lock, sleep", _logind),
         ("power", _power),
@@ -65,8 +66,8 @@ def examine(options: RunOptions) -> int:
     return 1 if wrong else 0
 
 
-def _camera(options: RunOptions) -> str:
-    if _running_program().get("CameraOpen"):
+def _camera(options: RunOptions, running: dict[str, Any]) -> str:
+    if running.get("CameraOpen"):
         return "in use by the running facectrl-fast, as it should be"
     source = open_source(options.source, backend=options.backend)
     with closing(source.open()) as stream:
@@ -159,20 +160,17 @@ def _service() -> str:
     return state
 
 
-def _program() -> str:
-    status = _running_program()
-    return str(State(status["State"])) if status else "not running; 'facectrl-fast run' starts it"
+def _program(running: dict[str, Any]) -> str:
+    return str(State(running["State"])) if running else "not running; 'facectrl-fast run' starts it"
 
 
 def _running_program() -> dict[str, Any]:
-    """What the program that runs tells; nothing where none does."""
+    """What the program that runs tells; nothing where none does, or where there is no bus."""
     try:
         with Remote() as remote:
             return remote.status()
-    except NotRunningError:
-        return {}
     except UserError:
-        return {}  # there is no bus, which is told elsewhere
+        return {}
 
 
 def _logind() -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from facectrl_fast.config import CalibrateOptions, RunOptions
-from facectrl_fast.desktop.remote import looking_away, reload_running
+from facectrl_fast.desktop.remote import looking_away
 from facectrl_fast.errors import UserError
 from facectrl_fast.settings import as_toml, config_path, read_config
 
@@ -90,7 +91,7 @@ class Setup:
             chosen = nodes[int(text) - 1]
         with TemporaryDirectory(prefix="facectrl-fast-") as folder:
             picture = Path(folder) / "camera.png"
-            with looking_away():
+            with looking_away(str(chosen.path)):
                 take_picture(str(chosen.path), self._options.backend, picture)
             if self._ask:
                 _answer(f"What it sees is in {picture}; Enter goes on and deletes it. ")
@@ -106,9 +107,7 @@ class Setup:
             backend=self._options.backend,
             detector_model=self._options.detector_model,
         )
-        with looking_away():
-            calibrate(chosen, lambda line: print(line, flush=True))
-        reload_running()
+        calibrate(chosen, lambda line: print(line, flush=True))
 
     def _try(self) -> None:
         import logging
@@ -121,7 +120,7 @@ class Setup:
         loop = MainLoop()
         watcher = build_watcher(loop, replace(self._options, dry_run=True))
         end = loop.call_later(TRY_SECONDS, watcher.stop)
-        with looking_away():
+        with looking_away(self._options.source):
             watcher.run()
         loop.remove(end)
         if watcher.stopped_by:
@@ -161,8 +160,7 @@ def take_picture(source: str, backend: str, path: Path) -> None:
     from facectrl_fast.capture.source import open_source
     from facectrl_fast.desktop.preview import bgr_copy
 
-    stream = open_source(source, backend=backend).open()
-    try:
+    with closing(open_source(source, backend=backend).open()) as stream:
         # The first ones are dark, until the camera has set its exposure.
         frame = None
         for number in range(10):
@@ -170,8 +168,6 @@ def take_picture(source: str, backend: str, path: Path) -> None:
         if frame is None:
             raise stream.error or UserError(f"{source} gives no pictures")
         cv2.imwrite(str(path), bgr_copy(frame))
-    finally:
-        stream.close()
 
 
 def remember(key: str, value: object) -> None:

@@ -17,6 +17,7 @@ from facectrl_fast.dataset.collect import Tally, build_collector
 from facectrl_fast.dataset.crop_index import CropWriter
 from facectrl_fast.dataset.crops import Crops
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture
+from facectrl_fast.desktop.remote import looking_away, reload_running
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import Judgement
 from facectrl_fast.files import make_writable, whole_file
@@ -79,8 +80,11 @@ def calibrate(options: CalibrateOptions, say: Say) -> Path:
     base = Classifier(PACKAGED_MODEL)
     if options.dataset is not None:
         draft = sessions.add_dataset(options.dataset)
-    else:
+    elif options.recordings:
         draft = _record(sessions, options, say)
+    else:
+        with looking_away(options.source):
+            draft = _record(sessions, options, say)
     try:
         Crops(session_pictures(draft), base.description.preprocessing)
     except UserError:
@@ -96,6 +100,7 @@ def calibrate(options: CalibrateOptions, say: Say) -> Path:
     model = calibrated_model(calibrator.base, calibrator.fit(), held_back)
     out = user_model()
     _write(out, model)
+    reload_running()
     for line in weaknesses(held_back, calibrator.crops, len(sessions.all())):
         say(line)
     say(f"learnt in {time.perf_counter() - begin:.1f} s; 'run' uses {out} from now on")
@@ -152,6 +157,7 @@ def forget(say: Say) -> None:
         out.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot remove {out}: {error.strerror}") from None
+    reload_running()
     say("the packaged model is used again; your sessions are kept for the next calibration")
 
 

@@ -110,15 +110,19 @@ class Remote:
 
 
 @contextmanager
-def looking_away(seconds: float = 900.0) -> Iterator[None]:
+def looking_away(source: str, seconds: float = 900.0) -> Iterator[None]:
     """Keep the running program, if there is one, off the camera meanwhile; then have it go on.
 
-    One that is held already stays so.
+    One that is held already stays so; a ``source`` that is no camera disturbs nobody.
     """
+    from facectrl_fast.capture.source import names_camera
+
     try:
-        remote = Remote()
+        remote = Remote() if names_camera(source) else None
     except UserError:
-        yield  # no bus, and so nobody on it
+        remote = None  # no bus, and so nobody on it
+    if remote is None:
+        yield
         return
     with remote:
         until = 0.0

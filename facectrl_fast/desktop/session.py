@@ -248,15 +248,8 @@ class SessionWatch:
             self._guarded(callback), signal, interface, SERVICE, path
         )
 
-    def _ask(
-        self,
-        method: str,
-        signature: str,
-        args: tuple[Any, ...],
-        replied: Callable[..., None],
-        failed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._call(MANAGER, MANAGER_INTERFACE, method, signature, args, replied, failed)
+    def _ask(self, *call: Any) -> None:
+        self._call(MANAGER, MANAGER_INTERFACE, *call)
 
     def _get(self, path: str, interface: str, name: str, then: Callable[[Any], None]) -> None:
         self._call(path, PROPERTIES_INTERFACE, "Get", "ss", (interface, name), then)

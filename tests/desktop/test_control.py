@@ -179,7 +179,7 @@ def test_it_reads_the_model_again_when_told(desk, bus_address):
 
 AWAY_FROM_IT = """
 from facectrl_fast.desktop.remote import looking_away
-with looking_away():
+with looking_away("auto"):
     print("ours", flush=True)
     input()
 """
