@@ -185,8 +185,14 @@ class OpenCvStream:
             frames += 1
             due = self._start + position
             # A frame that nobody waits for is decoded, since others build on it, but not converted.
-            if self._is_wanted(due) and not self._hand_over(due):
+            if not self._is_wanted(due):
+                continue
+            if not self._hand_over(due):
                 return
+            if self._realtime:
+                # The reader judges now: to be woken by what it asks for next, long before there is
+                # anything to do, would only make both wait for the interpreter.
+                self._sleep_until(due + 0.5 / rate)
 
     def _is_wanted(self, due: float) -> bool:
         """Whether the frame is to be handed over; in real time, waits for its time to come.
