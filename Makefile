@@ -17,7 +17,7 @@ V4L2_VM ?= ../shared/tools/v4l2-vm
 TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockdev upower xvfb xauth
 
 .PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize check wheel \
-	model cross-validate clean
+	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -68,6 +68,17 @@ wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
 
 model: $(VENV)/.installed-train ## make the model that ships anew (an hour); MODEL_DATA names the pictures
 	$(BIN)/python -m facectrl_fast.training.package_model $(MODEL_DATA) build/model
+
+DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers \
+	lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 sway-backgrounds ukui-wallpapers \
+	nexuiz-textures openarena-081-textures ufoai-textures colobot-common-textures
+
+detector-model: $(VENV)/.installed-train ## make the face detector that ships anew (an hour), with backgrounds of Debian's
+	mkdir -p build/detector/packages
+	cd build/detector/packages && apt-get download $(DETECTOR_BACKGROUNDS)
+	for package in build/detector/packages/*.deb; do dpkg -x $$package build/detector/backgrounds; done
+	$(BIN)/python -m facectrl_fast.training.package_detector $(MODEL_DATA) \
+		build/detector/backgrounds build/detector
 
 cross-validate: $(VENV)/.installed-train ## how well models know strangers (an hour), after 'make model'
 	$(BIN)/python bench/cross_validation.py build/model/composed $(MODEL_DATA)/headphones \

@@ -7,7 +7,7 @@ through what it is compared with, one after the other, again and again; prints a
 and writes the single runs as JSON. The columns:
 
 - ours; ours, saving: the program as it comes, and as on battery
-- ungoverned: the same with a search and a classification for each of 30 frames a second
+- ungoverned: the same with YuNet and a classification for each of 30 frames a second
 - seed: a plain Python loop in the seed's manner: a capture thread, Haar, CSRT on each frame
 - ours, still room; ours, no player: nobody there and nothing moves; nothing to control
 - decoding: what reads the recording, alone
@@ -167,7 +167,7 @@ def main():
     parser.add_argument("--from", type=float, default=36, dest="begin", metavar="SECOND")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--detector-model", type=Path, help="YuNet; else Haar everywhere")
+    parser.add_argument("--detector-model", type=Path, help="YuNet, for ungoverned; else as ours")
     parser.add_argument("--without", nargs="*", default=[], help="columns to leave out")
     parser.add_argument("--json", type=Path, default=Path("build/energy.json"))
     given = parser.parse_args()

@@ -115,13 +115,13 @@ def build(source, detector_model, save_power):
     return loop, watcher
 
 
-def ours(source, detector_model, usage, save_power="never"):
+def ours(source, _detector_model, usage, save_power="never"):
     """The program as it comes."""
-    run_watcher(*build(source, detector_model, save_power), usage)
+    run_watcher(*build(source, None, save_power), usage)
 
 
 def ungoverned(source, detector_model, usage):
-    """Ours, but each of 30 frames a second is searched for faces and classified."""
+    """Ours, but each of 30 frames a second is searched by that detector, and classified."""
     from facectrl_fast.governor import Governor, Rates
     from facectrl_fast.vision.gate import Gate
 
@@ -143,14 +143,14 @@ def ungoverned(source, detector_model, usage):
     run_watcher(loop, watcher, usage)
 
 
-def idle(source, detector_model, usage):
+def idle(source, _detector_model, usage):
     """The program as it comes, for as long as the others take; nothing to control is there."""
     import cv2
 
     capture = cv2.VideoCapture(source)
     seconds = capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS)
     capture.release()
-    loop, watcher = build(source, detector_model, "never")
+    loop, watcher = build(source, None, "never")
     usage.first_frame()
     loop.call_later(SETTLED, usage.steady)
     loop.call_later(seconds, loop.quit)

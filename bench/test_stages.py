@@ -58,7 +58,7 @@ def test_model_alone_with_default_options(benchmark):
     benchmark(session.run, None, {session.get_inputs()[0].name: crops})
 
 
-@pytest.mark.parametrize("name", ["haar", "haar-seed"])
+@pytest.mark.parametrize("name", ["tiny", "haar", "haar-seed"])
 def test_detect_whole_frame(benchmark, frame, name):
     benchmark.group = "detector, whole frame"
     benchmark(open_detector(name).detect, frame, BGR)
@@ -69,13 +69,23 @@ def test_detect_whole_frame_yunet(benchmark, frame, yunet):
     benchmark(open_detector("yunet", yunet).detect, frame, BGR)
 
 
+@pytest.mark.parametrize("name", ["tiny", "haar"])
+def test_detect_nearby(benchmark, frame, name):
+    """Following a known face by detection."""
+    benchmark.group = "detector, near a known face"
+    locator = Locator(open_detector(name))
+    frames = as_frames([frame] * 2000)
+    locator.locate(next(frames))
+    benchmark.pedantic(locator.locate, setup=lambda: ((next(frames),), {}), rounds=200)
+
+
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_follow(benchmark, tracker):
-    """A face that sways, followed with Haar as the detector."""
+    """A face that sways."""
     benchmark.group = "locate, frame by frame"
     shifts = [(int(12 * np.sin(i / 3)), 0) for i in range(30)]
     images = [portrait(1.9, shift=shift) for shift in shifts]
-    locator = Locator(open_detector("haar"), open_tracker(tracker))
+    locator = Locator(open_detector(), open_tracker(tracker))
     frames = as_frames(list(itertools.islice(itertools.cycle(images), 2000)))
     benchmark.pedantic(locator.locate, setup=lambda: ((next(frames),), {}), rounds=200)
 
@@ -84,6 +94,6 @@ def test_follow(benchmark, tracker):
 def test_whole_analysis(benchmark, moving):
     benchmark.group = "whole analysis"
     images = [portrait(1.9, shift=(int(12 * np.sin(i / 3)) * moving, 0)) for i in range(30)]
-    analyzer = FrameAnalyzer(Gate(), Locator(open_detector("haar")), Classifier())
+    analyzer = FrameAnalyzer(Gate(), Locator(open_detector()), Classifier())
     frames = as_frames(list(itertools.islice(itertools.cycle(images), 2000)))
     benchmark.pedantic(analyzer.analyze, setup=lambda: ((next(frames),), {}), rounds=200)

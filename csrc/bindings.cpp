@@ -12,6 +12,7 @@
 #include <string>
 #include <tuple>
 
+#include "box_decode.hpp"
 #include "frame_ring.hpp"
 #include "gate.hpp"
 #include "preprocess.hpp"
@@ -185,6 +186,83 @@ Target checked_target(py::array& out) {
     }
     return {static_cast<float*>(out.mutable_data()), static_cast<int>(width),
             static_cast<int>(height)};
+}
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+
+// Knows a detector's anchors; the outputs come as pairs of logits and offsets, one a level.
+struct BoxDecoder {
+    struct Level {
+        int stride;
+        std::vector<AnchorShape> anchors;
+    };
+    std::vector<Level> levels;
+    float least_score;
+    float most_overlap;
+
+    py::array_t<float> decode(const std::vector<FloatArray>& outputs) const {
+        if (outputs.size() != 2 * levels.size()) {
+            throw py::value_error("outputs: must be logits and offsets of each level");
+        }
+        std::vector<AnchorGrid> grids;
+        for (std::size_t i = 0; i < levels.size(); ++i) {
+            grids.push_back(grid(levels[i], outputs[2 * i], outputs[2 * i + 1]));
+        }
+        std::vector<ScoredBox> boxes;
+        {
+            // Safe: the caller's list keeps the arrays alive, and nothing else is touched.
+            const py::gil_scoped_release unlocked;
+            for (const AnchorGrid& each : grids) decode_boxes(each, least_score, boxes);
+            boxes = suppress_overlaps(std::move(boxes), most_overlap);
+        }
+        py::array_t<float> found({static_cast<py::ssize_t>(boxes.size()), py::ssize_t{5}});
+        float* row = found.mutable_data();
+        for (const ScoredBox& box : boxes) {
+            for (float value : {box.x, box.y, box.width, box.height, box.score}) *row++ = value;
+        }
+        return found;
+    }
+
+    static AnchorGrid grid(const Level& level, const FloatArray& logits,
+                           const FloatArray& offsets) {
+        const auto anchors = static_cast<py::ssize_t>(level.anchors.size());
+        const auto fits = [&logits](const FloatArray& array, py::ssize_t planes) {
+            return array.ndim() == 4 && array.shape(0) == 1 && array.shape(1) == planes &&
+                   array.shape(2) == logits.shape(2) && array.shape(3) == logits.shape(3) &&
+                   array.size() <= 1 << 26;
+        };
+        if (logits.ndim() != 4 || !fits(logits, anchors) || !fits(offsets, 4 * anchors)) {
+            throw py::value_error("outputs: shapes must be (1, anchors, rows, columns) and "
+                                  "(1, 4 anchors, rows, columns) for each level");
+        }
+        return {logits.data(), offsets.data(), static_cast<int>(logits.shape(2)),
+                static_cast<int>(logits.shape(3)), level.stride, &level.anchors};
+    }
+};
+
+BoxDecoder checked_decoder(
+    const std::vector<std::pair<int, std::vector<std::pair<float, float>>>>& levels,
+    float least_score, float most_overlap) {
+    if (!(least_score > 0 && least_score < 1)) {
+        throw py::value_error("least_score: must lie between 0 and 1");
+    }
+    if (!(most_overlap >= 0 && most_overlap <= 1)) {
+        throw py::value_error("most_overlap: must be 0 to 1");
+    }
+    BoxDecoder decoder{{}, least_score, most_overlap};
+    for (const auto& [stride, shapes] : levels) {
+        BoxDecoder::Level level{stride, {}};
+        for (const auto& [width, height] : shapes) {
+            const bool usable = width > 0 && height > 0 && width <= 16384 && height <= 16384;
+            if (!usable) throw py::value_error("levels: anchors must be 0 to 16384 pixels");
+            level.anchors.push_back({width, height});
+        }
+        if (stride < 1 || stride > 16384 || level.anchors.empty()) {
+            throw py::value_error("levels: each is a stride and its anchors' widths and heights");
+        }
+        decoder.levels.push_back(std::move(level));
+    }
+    return decoder;
 }
 
 std::tuple<int, int, int, int> crop_box(const std::array<double, 4>& box, int frame_width, int frame_height,
@@ -588,6 +666,11 @@ PYBIND11_MODULE(_native, m) {
             const std::lock_guard lock(g.mutex);
             g.gate.forget();
         });
+
+    py::class_<BoxDecoder>(m, "BoxDecoder")
+        .def(py::init(&checked_decoder), py::arg("levels"), py::arg("least_score"),
+             py::arg("most_overlap"))
+        .def("decode", &BoxDecoder::decode, py::arg("outputs"));
 
     py::class_<PyTemplateMatch>(m, "TemplateMatch")
         .def(py::init<>())

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from enum import Enum
 
 import numpy as np
@@ -122,6 +123,15 @@ class LumaGate:
     def compare(self, image: NDArray[np.uint8], pixel_format: PixelFormat) -> SceneChange: ...
     def keep(self) -> None: ...
     def forget(self) -> None: ...
+
+class BoxDecoder:
+    def __init__(
+        self,
+        levels: Sequence[tuple[int, Sequence[tuple[float, float]]]],
+        least_score: float,
+        most_overlap: float,
+    ) -> None: ...
+    def decode(self, outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]: ...
 
 class TemplateMatch:
     def start(

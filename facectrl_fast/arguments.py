@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from facectrl_fast.config import TASK_NAMES, CalibrateOptions, CollectOptions
+from facectrl_fast.config import HEADPHONE_TASKS, CalibrateOptions, CollectOptions
 from facectrl_fast.errors import UsageError
 from facectrl_fast.hold import parse_duration
 from facectrl_fast.settings import KINDS, Kind, printable
@@ -71,7 +71,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_collect(commands)
     _add_calibrate(commands)
     _add_train(commands)
+    _add_detect(commands)
     _add_evaluate(commands)
+    _add_evaluate_detector(commands)
     _add_cameras(commands)
     _add_setup(commands)
     _add_config(commands)
@@ -172,8 +174,8 @@ def _checked(kind: Kind) -> Callable[[str], Any]:
 def _add_vision_options(command: _Parser) -> None:
     _add_options(
         command,
-        detector="face detector (auto: yunet where its model is given, else haar)",
-        detector_model="YuNet's .onnx, or a Haar cascade .xml",
+        detector="face detector (auto: what --detector-model is for, else tiny, which is packaged)",
+        detector_model="a detector of your own or YuNet's .onnx, or a Haar cascade .xml",
         tracker="follows the face between detections (none: detect each time)",
         rate="analyses a second while something changes, 3 to 60 (default: 10); half as many "
         "otherwise, but at least 4",
@@ -196,7 +198,7 @@ def _add_recording_options(command: _Parser) -> None:
         command,
         source="as for 'run'",
         backend="as for 'run'",
-        detector_model="as for 'run': YuNet finds more",
+        detector_model="as for 'run'",
     )
     command.add_argument(
         "--no-preview", dest="preview", action="store_false", help="no window, where there is one"
@@ -347,66 +349,212 @@ def _add_train(commands: _Commands[_Parser]) -> None:
     train = commands.add_parser(
         "train",
         help="train a model on your pictures",
-        description="Train a model on DATASET/on and DATASET/off, face crops as 'collect' makes "
-        "them (needs PyTorch). The folder RUN gets model.onnx, report.html and the checkpoints; a "
-        "run that was killed is continued by the same command.",
+        description="Train a model (needs PyTorch). The folder RUN gets model.onnx, report.html "
+        "and the checkpoints; a run that was killed is continued by the same command.",
     )
-    train.add_argument(
-        "task",
-        choices=TASK_NAMES,
-        metavar="TASK",
-        help="classifier (two dense layers, the smallest to train), cnn (the best one), "
-        "autoencoder or vae (learn what 'on' looks like, and take all else for off)",
-    )
-    train.add_argument(
-        "dataset",
-        type=Path,
-        metavar="DATASET",
-        help="folder with on/ and off/; files named GROUP__REST show one person or recording a "
-        "GROUP, and no group is used both to train and to validate",
-    )
-    train.add_argument(
+    train.set_defaults(command="train")
+    tasks = train.add_subparsers(dest="task", metavar="TASK", required=True)
+    for name, what in HEADPHONE_TASKS.items():
+        _add_headphone_task(tasks, name, what)
+    _add_detector_task(tasks)
+    _add_faceness_task(tasks)
+
+
+def _add_run_folder(task: _Parser) -> None:
+    task.add_argument(
         "--out", type=Path, metavar="RUN", help="the folder to write (default: runs/TASK here)"
     )
-    train.add_argument(
-        "--epochs",
-        type=_positive,
-        metavar="N",
-        help="times that each picture is shown, at most (default: as the task needs)",
-    )
-    train.add_argument(
-        "--patience",
-        type=_positive,
-        metavar="N",
-        help="epochs without a better one after which it ends (default: as the task needs)",
-    )
-    train.add_argument(
-        "--batch-size",
-        type=_positive,
-        metavar="N",
-        help="pictures a step (default: a twentieth of them all, 16 to 256)",
-    )
-    train.add_argument(
-        "--expansion",
-        type=_expansion,
-        default=0.9,
-        metavar="SHARE",
-        help="what the crops show beyond the face box, as a share of its sides (default: 0.9)",
-    )
-    train.add_argument(
+    task.add_argument(
         "--devices",
         type=_positive,
         metavar="N",
         help="GPUs to use, or processes where there is none (default: all GPUs, or one process)",
     )
-    train.add_argument(
+    task.add_argument(
         "--seed",
         type=_seed,
         default=0,
         metavar="N",
         help="the same seed and pictures give the same model (default: 0)",
     )
-    train.set_defaults(command="train")
+
+
+def _add_headphone_task(tasks: _Commands[_Parser], name: str, what: str) -> None:
+    task = tasks.add_parser(
+        name,
+        help=what,
+        description="Train a model on DATASET/on and DATASET/off, face crops as 'collect' makes "
+        f"them. This one: {what}.",
+    )
+    task.add_argument(
+        "dataset",
+        type=Path,
+        metavar="DATASET",
+        help="folder with on/ and off/; files named GROUP__REST show one person or recording a "
+        "GROUP, and no group is used both to train and to validate",
+    )
+    task.add_argument(
+        "--epochs",
+        type=_positive,
+        metavar="N",
+        help="times that each picture is shown, at most (default: as the task needs)",
+    )
+    task.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help="epochs without a better one after which it ends (default: as the task needs)",
+    )
+    task.add_argument(
+        "--batch-size",
+        type=_positive,
+        metavar="N",
+        help="pictures a step (default: a twentieth of them all, 16 to 256)",
+    )
+    task.add_argument(
+        "--expansion",
+        type=_expansion,
+        default=0.9,
+        metavar="SHARE",
+        help="what the crops show beyond the face box, as a share of its sides (default: 0.9)",
+    )
+    _add_run_folder(task)
+
+
+def _add_detector_task(tasks: _Commands[_Parser]) -> None:
+    task = tasks.add_parser(
+        "detector",
+        help="finds faces: a single-shot network with anchors",
+        description="Train a face detector on annotated pictures, which are composed to webcam "
+        "scenes: faces of all sizes, turned, covered, in any light, before any background.",
+    )
+    task.add_argument(
+        "sets",
+        type=Path,
+        nargs="+",
+        metavar="SET",
+        help="a folder in WIDER FACE's layout, or an annotation file NAME_bbx_gt.txt beside its "
+        "folder of pictures NAME; pictures without faces serve as backgrounds",
+    )
+    task.add_argument(
+        "--negatives",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder of pictures without faces; may be given several times",
+    )
+    task.add_argument(
+        "--arch",
+        dest="architecture",
+        choices=("tiny", "mobilenet-v2-ssd"),
+        default="tiny",
+        help="tiny (ours, for webcams) or mobilenet-v2-ssd (default: tiny)",
+    )
+    task.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="torchvision's MobileNetV2 weights (.pth) to begin with; random ones by default",
+    )
+    task.add_argument(
+        "--input-size",
+        type=_size,
+        metavar="WxH",
+        help="of the pictures, in multiples of 16 (tiny) or 32 (default: 160x128)",
+    )
+    task.add_argument(
+        "--aspects",
+        type=_aspects,
+        metavar="A,B",
+        help="width by height of the anchors (default: 0.76)",
+    )
+    task.add_argument(
+        "--width",
+        dest="width_multiplier",
+        type=_multiplier,
+        metavar="FACTOR",
+        help="of the channels of all layers (default: 1)",
+    )
+    task.add_argument("--colour", action="store_true", help="see colours; gray by default")
+    task.add_argument("--steps", type=_positive, metavar="N", help="(default: 30000)")
+    task.add_argument("--evaluate-every", type=_positive, metavar="N", help="steps (default: 1000)")
+    task.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="scenes a step (default: 64)"
+    )
+    task.add_argument("--validation-scenes", type=_positive, metavar="N", help="(default: 2000)")
+    task.add_argument(
+        "--learning-rate", type=_multiplier, metavar="X", help="at its highest (default: 0.004)"
+    )
+    task.add_argument(
+        "--least-height",
+        type=_positive,
+        default=12,
+        metavar="PIXELS",
+        help="annotated faces below it may be found or not (default: 12)",
+    )
+    for name, what in (("blur", "blurred"), ("occlusion", "covered")):
+        task.add_argument(
+            f"--most-{name}",
+            type=int,
+            choices=(0, 1, 2),
+            default=1,
+            help=f"annotated faces that are more {what} may be found or not (default: 1)",
+        )
+    task.add_argument(
+        "--typical-poses",
+        action="store_true",
+        help="faces annotated as of atypical pose may be found or not",
+    )
+    _add_run_folder(task)
+
+
+def _add_faceness_task(tasks: _Commands[_Parser]) -> None:
+    task = tasks.add_parser(
+        "faceness",
+        help="tells patches with a face from others",
+        description="Train a classifier of patches on an .npz file: 'input', (n, 64, 64, 3) BGR "
+        "bytes, and 'target', (n, 1), 1 for faces.",
+    )
+    task.add_argument("dataset", type=Path, metavar="FILE", help="the .npz file")
+    task.add_argument(
+        "--arch",
+        dest="architecture",
+        choices=("small", "seed"),
+        default="small",
+        help="small (ours) or seed (convolutions of one pixel) (default: small)",
+    )
+    task.add_argument("--epochs", type=_positive, metavar="N", help="at most (default: 30)")
+    task.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help="epochs without a better one after which it ends (default: 10)",
+    )
+    task.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="patches a step (default: 32)"
+    )
+    _add_run_folder(task)
+
+
+def _add_detect(commands: _Commands[_Parser]) -> None:
+    detect = commands.add_parser(
+        "detect",
+        help="find the faces of a picture",
+        description="Find the faces of a picture and write a copy with their boxes drawn in.",
+    )
+    detect.add_argument("picture", type=Path, metavar="PICTURE")
+    detect.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="a detector (ours, YuNet's .onnx, a Haar cascade) or a model of 'train faceness' "
+        "(default: the packaged detector)",
+    )
+    detect.add_argument(
+        "--out", type=Path, metavar="FILE", help="the copy (default: PICTURE_faces.png beside it)"
+    )
+    detect.set_defaults(command="detect")
 
 
 def _add_evaluate(commands: _Commands[_Parser]) -> None:
@@ -431,6 +579,75 @@ def _add_evaluate(commands: _Commands[_Parser]) -> None:
     )
     _add_vision_options(evaluate)
     evaluate.set_defaults(command="evaluate")
+
+
+def _add_evaluate_detector(commands: _Commands[_Parser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate-detector",
+        help="judge face detectors on pictures or on a video",
+        description="Compare face detectors on annotated pictures or on a recording: what they "
+        "find, what they take for faces, and how long they take, on one thread.",
+    )
+    evaluate.add_argument(
+        "model", metavar="MODEL", help="a detector's name (tiny, haar, haar-seed) or its file"
+    )
+    evaluate.add_argument(
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="a folder in WIDER FACE's layout, an annotation file NAME_bbx_gt.txt, or a recording: "
+        "a video or a folder of numbered pictures",
+    )
+    evaluate.add_argument(
+        "--beside",
+        action="append",
+        metavar="DETECTOR",
+        help="a detector to compare with, a name or a file (YuNet's .onnx, say, or yunet.onnx@160 "
+        "for an input of that width); may be given several times (default: haar and haar-seed)",
+    )
+    evaluate.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help="where the face is in a recording: a line x,y,w,h a frame; frames of zeros are left "
+        "out",
+    )
+    evaluate.add_argument(
+        "--reference",
+        type=Path,
+        metavar="YUNET",
+        help="YuNet's .onnx: what it finds in the full size counts as the truth of a recording",
+    )
+    evaluate.add_argument(
+        "--every",
+        type=_positive,
+        default=5,
+        metavar="N",
+        help="frames of a recording of which one is looked at (default: 5)",
+    )
+    evaluate.set_defaults(command="evaluate-detector")
+
+
+def _multiplier(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= 10:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 10")
+    return value
+
+
+def _aspects(text: str) -> tuple[float, ...]:
+    values = tuple(_number(part) for part in text.split(","))
+    if not all(0.1 <= value <= 10 for value in values):
+        raise argparse.ArgumentTypeError(f"'{text}' are not all between 0.1 and 10")
+    return values
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Width and height."""
+    width, by, height = text.partition("x")
+    if not by or not all(part.isdecimal() and 16 <= int(part) <= 1024 for part in (width, height)):
+        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, 16 to 1024 pixels each")
+    return int(width), int(height)
 
 
 def _expansion(text: str) -> float:

@@ -131,13 +131,24 @@ def _train(options: argparse.Namespace) -> int:
         import onnxscript  # noqa: F401  # which PyTorch needs, at the very end
         import tensorboard  # noqa: F401  # and Lightning
 
-        from facectrl_fast.training.run import TrainingOptions, train
-        from facectrl_fast.training.tasks import TASKS
+        from facectrl_fast.training import engine  # noqa: F401
     except ImportError as error:
         raise UserError(
             f"training needs PyTorch and more ({error.name} is missing): "
             "pip install 'facectrl-fast[train]'"
         ) from None
+    out = options.out or Path("runs") / options.task
+    if options.task == "detector":
+        return _train_detector(options, out)
+    if options.task == "faceness":
+        return _train_faceness(options, out)
+    return _train_headphones(options, out)
+
+
+def _train_headphones(options: argparse.Namespace, out: Path) -> int:
+    from facectrl_fast.training.run import TrainingOptions, train
+    from facectrl_fast.training.tasks import TASKS
+
     chosen = TrainingOptions(
         epochs=options.epochs,
         patience=options.patience,
@@ -146,12 +157,60 @@ def _train(options: argparse.Namespace) -> int:
         devices=options.devices,
         seed=options.seed,
     )
-    out = options.out or Path("runs") / options.task
     bar = sys.stderr.isatty()
     result = train(TASKS[options.task], options.dataset, out, chosen, print, progress_bar=bar)
     print(
         f"{result.report}: balanced accuracy {result.balanced_accuracy:.1%} (epoch "
         f"{result.best_epoch}); use it with: {PROGRAM} run --model {result.model}"
+    )
+    return 0
+
+
+def _train_faceness(options: argparse.Namespace, out: Path) -> int:
+    from facectrl_fast.training.faceness import FacenessOptions, train_faceness
+
+    chosen = {
+        name: getattr(options, name)
+        for name in FacenessOptions.__dataclass_fields__
+        if getattr(options, name) is not None
+    }
+    bar = sys.stderr.isatty()
+    result = train_faceness(options.dataset, out, FacenessOptions(**chosen), print, bar)
+    print(
+        f"{result.report}: ROC AUC {result.roc_auc:.4f}, binary accuracy {result.accuracy:.1%}; "
+        f"use it with: {PROGRAM} detect PICTURE --model {result.model}"
+    )
+    return 0
+
+
+def _train_detector(options: argparse.Namespace, out: Path) -> int:
+    from facectrl_fast.dataset.wider import FaceFilter
+    from facectrl_fast.training.detector_run import DetectorOptions, train_detector
+
+    chosen = {
+        name: getattr(options, name)
+        for name in DetectorOptions.__dataclass_fields__
+        if getattr(options, name, None) is not None
+    }
+    if options.input_size is not None:
+        chosen["width"], chosen["height"] = options.input_size
+    chosen["channels"] = 3 if options.colour else 1
+    wanted = FaceFilter(
+        options.least_height, options.most_blur, options.most_occlusion, not options.typical_poses
+    )
+    result = train_detector(
+        options.sets,
+        options.negatives,
+        out,
+        DetectorOptions(**chosen),
+        wanted,
+        lambda line: print(line, flush=True),
+        options.weights,
+        sys.stderr.isatty(),
+    )
+    print(
+        f"{result.report}: average precision {result.average_precision:.3f}; use it with: "
+        f"{PROGRAM} run --detector-model {result.model}"
     )
     return 0
 
@@ -182,6 +241,27 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
         judged = judge_video(options.video, Truth.read(options.truth), chosen)
         print("\n".join(judged.lines()))
+    return 0
+
+
+def _evaluate_detector(options: argparse.Namespace) -> int:
+    from facectrl_fast.evaluation.detectors import compare, known_pictures, table
+
+    pictures = known_pictures(options.data, options.boxes, options.reference, options.every)
+    detectors = [options.model, *(options.beside or ("haar", "haar-seed"))]
+    print("\n".join(table(list(compare(detectors, pictures)))))
+    return 0
+
+
+def _detect(options: argparse.Namespace) -> int:
+    from facectrl_fast.detect_picture import detect_picture
+
+    out = options.out or options.picture.parent / f"{options.picture.stem}_faces.png"
+    faces = detect_picture(options.picture, options.model, out)
+    for face in faces:
+        box = ", ".join(f"{side:.0f}" for side in face.box)
+        print(f"x, y, width, height: {box}; score {face.score:.2f}")
+    print(f"{out} shows {len(faces)} face{'' if len(faces) == 1 else 's'}")
     return 0
 
 
@@ -283,7 +363,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "collect": _collect,
     "calibrate": _calibrate,
     "train": _train,
+    "detect": _detect,
     "evaluate": _evaluate,
+    "evaluate-detector": _evaluate_detector,
     "cameras": _cameras,
     "doctor": _doctor,
     "setup": _setup,

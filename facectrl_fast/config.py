@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DETECTORS = ("auto", "yunet", "haar", "haar-seed")
+DETECTORS = ("auto", "tiny", "yunet", "haar", "haar-seed")
 BACKENDS = ("v4l2", "opencv")
 MODES = ("headphones", "presence")
 SAVE_POWER = ("auto", "always", "never")
@@ -21,7 +21,13 @@ CONFERENCE_PROGRAMS = (
     "linphone",
 )
 """Programs that hold video calls and want the camera: the names of their processes."""
-TASK_NAMES = ("classifier", "cnn", "autoencoder", "vae")
+HEADPHONE_TASKS = {
+    "classifier": "headphones on or off: two dense layers, the smallest to train",
+    "cnn": "headphones on or off: small convolutions, the best one",
+    "autoencoder": "learns what 'on' looks like, and takes all else for off",
+    "vae": "the same, variational",
+}
+"""What can be trained to tell headphones, and what it is."""
 TRACKERS = ("template", "none", "csrt", "kcf", "mosse")
 
 

@@ -46,7 +46,7 @@ def examine(options: RunOptions) -> int:
         ("session bus", _session_bus),
         ("players", lambda: _players(options)),
         ("model", lambda: _model(options.model or default_model())),
-        ("detector", lambda: _detector(options.detector, options.detector_model)),
+        ("detector", lambda: open_detector(options.detector, options.detector_model).name),
         ("native code", lambda: f"kernels for {', '.join(instruction_sets())}"),
         ("options", _options),
         ("program", lambda: _program(running)),
@@ -139,12 +139,6 @@ def _model(path: Path) -> str:
         return f"packaged{figure}; 'facectrl-fast calibrate' teaches it your headphones"
     days = (time.time() - path.stat().st_mtime) / 86400
     return f"{path}{figure}, {days:.0f} days old"
-
-
-def _detector(name: str, path: Path | None) -> str:
-    found = open_detector(name, path).name
-    hint = "" if found == "yunet" else "; YuNet finds more: --detector-model FILE.onnx"
-    return f"{found}{hint}"
 
 
 def _options() -> str:

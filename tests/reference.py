@@ -147,4 +147,43 @@ class Votes:
                 break
             streak.append(vote[1])
         recent = [t for t in streak if timestamp - t <= window]
-        return timestamp - streak[-1] >= window and len(recent) >= self.least_votes
+        return timestamp >= streak[-1] + window and len(recent) >= self.least_votes
+
+
+def decode_boxes(levels, outputs, least_score):
+    """Boxes (n, 5) with their scores, of a detector's outputs, in no order.
+
+    ``levels`` are (stride, [(width, height), ...]); ``outputs`` the logits and offsets of each.
+    """
+    boxes = []
+    for k, (stride, shapes) in enumerate(levels):
+        logits, offsets = outputs[2 * k][0], outputs[2 * k + 1][0]
+        for anchor, (width, height) in enumerate(shapes):
+            for row, column in np.ndindex(logits.shape[1:]):
+                score = 1 / (1 + np.exp(-float(logits[anchor, row, column])))
+                if score < least_score:
+                    continue
+                dx, dy, dw, dh = map(float, offsets[4 * anchor : 4 * anchor + 4, row, column])
+                w, h = width * np.exp(0.2 * dw), height * np.exp(0.2 * dh)
+                x = (column + 0.5) * stride + 0.1 * dx * width - w / 2
+                y = (row + 0.5) * stride + 0.1 * dy * height - h / 2
+                boxes.append((x, y, w, h, score))
+    return np.array(boxes).reshape(-1, 5)
+
+
+def suppress(boxes, most_overlap):
+    """Of boxes (n, 5), best first, those that no better one covers."""
+    kept = []
+    for box in sorted(boxes.tolist(), key=lambda box: -box[4]):
+        if all(intersection_over_union(box, better) <= most_overlap for better in kept):
+            kept.append(box)
+    return np.array(kept).reshape(-1, 5)
+
+
+def intersection_over_union(a, b):
+    """Of boxes x, y, width, height."""
+    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    tall = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    if wide <= 0 or tall <= 0:
+        return 0.0
+    return wide * tall / (a[2] * a[3] + b[2] * b[3] - wide * tall)

@@ -94,7 +94,7 @@ def test_starting_runs_no_other_program_and_leaves_no_file(make_video, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say what to do: run, demo, collect, calibrate, train, evaluate, cameras,"),
+        ([], "say what to do: run, demo, collect, calibrate, train, detect, evaluate,"),
         (["dance"], "invalid choice: 'dance'"),
         (["run", "--rate", "1000"], "must be a number from 3 to 60, not '1000'"),
         (["run", "--rate", "nan"], "must be a number from 3 to 60, not 'nan'"),

@@ -25,7 +25,7 @@ def seed_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32Ar
         return _clipped((crop - crop.mean()) * rng.uniform(0.1, 0.6) + crop.mean())
     if kind == 2:
         return _clipped(crop + rng.uniform(-0.2, 0.2))
-    return _jpeg(crop, int(rng.integers(20, 101)))
+    return jpeg(crop, int(rng.integers(20, 101)))
 
 
 def strong_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32Array:
@@ -35,7 +35,7 @@ def strong_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32
         crop = crop[:, ::-1]
     picture: np.ndarray = crop ** np.float32(np.exp(rng.normal(0, 0.3)))
     if chance[1] < 0.35:
-        picture = picture * _slope(crop.shape, rng)
+        picture = picture * slope(crop.shape, rng)
     if chance[2] < 0.15:  # haze, backlight, a dark room
         low, high = np.sort(rng.uniform(0, 1, 2))
         if high - low > 0.15:
@@ -49,7 +49,7 @@ def strong_augmentation(crop: Float32Array, rng: np.random.Generator) -> Float32
         picture = _with_gap(picture, rng)
     crop = _clipped(picture)
     if chance[6] < 0.3:
-        crop = _jpeg(crop, int(rng.integers(20, 101)))
+        crop = jpeg(crop, int(rng.integers(20, 101)))
     return crop
 
 
@@ -57,7 +57,8 @@ def _clipped(crop: np.ndarray) -> Float32Array:
     return np.asarray(np.clip(crop, 0, 1), np.float32)
 
 
-def _slope(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
+def slope(shape: tuple[int, ...], rng: np.random.Generator) -> Float32Array:
+    """Light from a side: factors (h, w) from 0.15 to 1.85."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     return np.asarray(1 + rng.uniform(0, 0.6) * (np.cos(angle) * x + np.sin(angle) * y), np.float32)
@@ -80,7 +81,8 @@ def _with_gap(crop: np.ndarray, rng: np.random.Generator) -> Float32Array:
     return filled
 
 
-def _jpeg(crop: Float32Array, quality: int) -> Float32Array:
+def jpeg(crop: Float32Array, quality: int) -> Float32Array:
+    """What a JPEG of that quality, 1 to 100, leaves of it."""
     coded = cv2.imencode(
         ".jpg", np.rint(crop * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )[1]

@@ -33,7 +33,7 @@ from facectrl_fast.dataset.folder import LABELS, name_group
 from facectrl_fast.dataset.head_pose import HeadPose, rotation_about
 from facectrl_fast.dataset.headphones import HeadphoneStyle, around_the_neck, build_headphones
 from facectrl_fast.dataset.mesh import Light, Mesh, blend, paint
-from facectrl_fast.dataset.wider import read_annotations
+from facectrl_fast.dataset.wider import read_wider
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detect import Detector, open_detector
@@ -102,7 +102,11 @@ def _same_face(first: Box, second: Box) -> bool:
 
 def from_faces(annotations: Path, images: Path, detector: Detector) -> Iterator[LabelledFace]:
     """The biggest face of each picture; the group is its name without the number, as in LFW."""
-    for entry in read_annotations(annotations, images):
+    pictures, problems = read_wider(annotations, images)
+    problems.check(len(pictures), limit=0)
+    for entry in pictures:
+        if not entry.boxes:
+            continue
         picture = _read_picture(entry.path)
         height, width = picture.shape[:2]
         box = max(entry.boxes, key=lambda b: b[2] * b[3])

@@ -2,54 +2,192 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box
 
+NAMED = 3
+"""Problems that a message names; the others are counted."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
 
 @dataclass(frozen=True)
-class AnnotatedImage:
+class FaceFilter:
+    """Which annotated faces are to be found; the others may be found or not."""
+
+    least_height: int = 12
+    """In pixels of the picture."""
+    most_blur: int = 1
+    """0 clear, 1 normal, 2 heavy."""
+    most_occlusion: int = 1
+    """0 none, 1 partial, 2 heavy."""
+    atypical_pose: bool = True
+
+    def accepts(self, height: float, attributes: Sequence[int]) -> bool:
+        """Whether a face is to be found.
+
+        Args:
+            height: of its box.
+            attributes: blur, expression, illumination, invalid, occlusion, pose; those that the
+                annotation leaves out count as 0.
+        """
+        blur, _, _, invalid, occlusion, pose = (*attributes, *(0,) * 6)[:6]
+        return (
+            height >= self.least_height
+            and not invalid
+            and blur <= self.most_blur
+            and occlusion <= self.most_occlusion
+            and (self.atypical_pose or not pose)
+        )
+
+
+EVERY_FACE = FaceFilter(least_height=1, most_blur=2, most_occlusion=2)
+"""All but the invalid ones."""
+
+
+@dataclass(frozen=True)
+class AnnotatedPicture:
     """A picture and the faces in it."""
 
     path: Path
     boxes: tuple[Box, ...]
+    """Of the faces to find."""
+    doubtful: tuple[Box, ...] = ()
+    """Of those that may be found or not."""
 
 
-def read_annotations(annotations: Path, images: Path) -> Iterator[AnnotatedImage]:
-    """The pictures of an annotation file that have valid faces.
+@dataclass
+class Problems:
+    """What is wrong with a set of pictures: counted, and the first ones named."""
+
+    source: Path
+    found: list[str] = field(default_factory=list)
+
+    def check(self, pictures: int, limit: float) -> None:
+        """Raises an error where more than that share of the pictures has a problem.
+
+        Raises:
+            UserError: that many have; it names the first ones.
+        """
+        if len(self.found) > limit * pictures:
+            raise UserError(f"{self}; {pictures} pictures are fine")
+
+    def __str__(self) -> str:
+        more = len(self.found) - NAMED
+        named = "; ".join(self.found[:NAMED]) + (f"; and {more} more" if more > 0 else "")
+        return f"{self.source}: {len(self.found)} problems: {named}"
+
+
+def is_set(path: Path) -> bool:
+    """Whether it looks like a set, see ``locate_set``."""
+    return (path / "wider_face_split").is_dir() or path.name.endswith("_bbx_gt.txt")
+
+
+def locate_set(path: Path) -> tuple[Path, Path]:
+    """Annotation file and folder of pictures of a set.
+
+    Args:
+        path: a folder in WIDER FACE's layout, or an annotation file ``NAME_bbx_gt.txt`` beside its
+            folder of pictures, ``NAME``.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if path.is_dir():
+        for part in ("train", "val"):
+            annotations = path / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt"
+            images = path / f"WIDER_{part}" / "images"
+            if annotations.is_file() and images.is_dir():
+                return annotations, images
+    elif path.is_file() and path.name.endswith("_bbx_gt.txt"):
+        images = path.with_name(path.name.removesuffix("_bbx_gt.txt"))
+        if images.is_dir():
+            return path, images
+        raise UserError(f"{path}: its pictures should be in the folder {images}")
+    if not path.exists():
+        raise UserError(f"dataset {path} does not exist")
+    raise UserError(
+        f"dataset {path}: neither a folder in WIDER FACE's layout (with wider_face_split/"
+        "wider_face_train_bbx_gt.txt and WIDER_train/images) nor a file NAME_bbx_gt.txt"
+    )
+
+
+def read_wider(
+    annotations: Path, images: Path, wanted: FaceFilter = EVERY_FACE
+) -> tuple[list[AnnotatedPicture], Problems]:
+    """The pictures of an annotation file, and what is wrong with the others.
 
     The format: a line with the picture's path, a line with the number of faces, then a line a
     face, ``x y w h blur expression illumination invalid occlusion pose``. A picture without faces
-    still has one line of zeros.
+    has one line of zeros, or none.
+
+    Args:
+        annotations: the file.
+        images: the folder that its paths are relative to.
+        wanted: which faces are to be found.
 
     Raises:
-        UserError: a line does not fit; it names the line.
+        UserError: the file cannot be read.
     """
     try:
         lines = annotations.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the annotations {annotations}: {error}") from None
+    problems = Problems(annotations)
+    pictures = []
+    for number, name, rows in _records(lines, problems):
+        path = images / name
+        try:
+            faces = [[int(value) for value in row.split()] for row in rows]
+            if any(len(face) < 4 for face in faces):
+                raise ValueError
+        except ValueError:
+            problems.found.append(f"line {number}: the faces of {name} are not numbers")
+            continue
+        if not path.is_file():
+            problems.found.append(f"line {number}: there is no {path}")
+            continue
+        boxes: list[Box] = []
+        doubtful: list[Box] = []
+        for x, y, width, height, *attributes in faces:
+            if width > 0 and height > 0:
+                accepted = wanted.accepts(height, attributes)
+                (boxes if accepted else doubtful).append((x, y, width, height))
+        pictures.append(AnnotatedPicture(path, tuple(boxes), tuple(doubtful)))
+    return pictures, problems
+
+
+def _records(lines: Sequence[str], problems: Problems) -> Iterator[tuple[int, str, Sequence[str]]]:
+    """Line number, path and lines of faces of each picture; goes on behind what does not fit."""
     at = 0
     while at < len(lines):
-        if not lines[at].strip():
+        name = lines[at].strip()
+        if not name:
             at += 1
             continue
-        name = lines[at].strip()
-        try:
-            count = int(lines[at + 1])
-            rows = [[int(v) for v in line.split()] for line in lines[at + 2 : at + 2 + count]]
-            boxes: tuple[Box, ...] = tuple(
-                (row[0], row[1], row[2], row[3])
-                for row in rows
-                if row[2] > 0 and row[3] > 0 and not (len(row) > 7 and row[7] == 1)
-            )
-        except (IndexError, ValueError):
-            raise UserError(
-                f"{annotations}, line {at + 1}: not WIDER FACE's annotation format"
-            ) from None
-        at += 2 + max(count, 1)
-        if boxes:
-            yield AnnotatedImage(images / name, boxes)
+        number = at + 1
+        count = lines[at + 1].strip() if at + 1 < len(lines) else ""
+        if not _is_name(name) or not count.isdecimal():
+            problems.found.append(f"line {number}: not WIDER FACE's annotation format")
+            at += 1
+            while at < len(lines) and not _is_name(lines[at].strip()):
+                at += 1
+            continue
+        rows = lines[at + 2 : at + 2 + int(count)]
+        following = next((k for k, row in enumerate(rows) if _is_name(row.strip())), len(rows))
+        if following < int(count):
+            problems.found.append(f"line {number}: {name} has fewer faces than it says")
+            at += 2 + following
+            continue
+        at += 2 + len(rows)
+        # The line of zeros of a picture without faces.
+        if not rows and at < len(lines) and not _is_name(lines[at].strip()):
+            at += 1
+        yield number, name, rows
+
+
+def _is_name(line: str) -> bool:
+    return line.lower().endswith(SUFFIXES)

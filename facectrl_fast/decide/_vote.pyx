@@ -84,7 +84,8 @@ cdef class VoteCounter:
         self.last = timestamp
         self.times[self.count % self.least_votes] = timestamp
         self.count += 1
-        if timestamp - self.since < window or self.count < self.least_votes:
+        # As decides_at is told, to the last bit: a frame asked for at that time decides.
+        if timestamp < self.since + window or self.count < self.least_votes:
             return False
         # The slot that the next vote will overwrite holds the oldest of the last least_votes.
         return timestamp - self.times[self.count % self.least_votes] <= window

@@ -7,6 +7,8 @@ _HERE = Path(__file__).parent
 
 PACKAGED_MODEL = _HERE / "headphones.onnx"
 """The headphone classifier used by default."""
+PACKAGED_DETECTOR = _HERE / "faces.onnx"
+"""The face detector used by default."""
 ANCHORS = _HERE / "anchors.npz"
 """What the packaged model makes of strangers, for calibration."""
 DEMO_PHOTO = _HERE / "astronaut.jpg"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from torch import nn
 
 from facectrl_fast.dataset.crops import in_batches
 from facectrl_fast.errors import UserError
-from facectrl_fast.files import make_writable, whole_file
+from facectrl_fast.files import whole_file
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.classify import EMBEDDING, Classifier
 from facectrl_fast.vision.model_file import ModelDescription
@@ -43,15 +44,37 @@ def export_model(
     Raises:
         UserError: ``out`` cannot be written, or the two runtimes disagree by more than 1e-5.
     """
-    network.eval()
     sample = torch.zeros(1, 1, description.input_height, description.input_width)
+    outputs = ["logits", EMBEDDING] if description.kind == "softmax" else ["error"]
+    model = to_onnx(network, sample, "crops", outputs, {0: torch.export.Dim("n")})
+    onnx.helper.set_model_props(model, description.to_metadata())
+    return write_checked(model, out, lambda draft: _disagreement(network, Classifier(draft), crops))
+
+
+def to_onnx(
+    network: nn.Module,
+    sample: torch.Tensor,
+    input_name: str,
+    output_names: list[str],
+    free: dict[int, Any],
+) -> onnx.ModelProto:
+    """A network as ONNX.
+
+    Args:
+        network: is switched to inference.
+        sample: an input.
+        input_name: of its input.
+        output_names: of its outputs, flattened.
+        free: which dimensions of the input may differ from the sample's, as ``torch.export.Dim``.
+    """
+    network.eval()
     with _quiet_exporter():
         program = torch.onnx.export(
             network,
             (sample,),
-            input_names=["crops"],
-            output_names=["logits", EMBEDDING] if description.kind == "softmax" else ["error"],
-            dynamic_shapes=({0: torch.export.Dim("n")},),
+            input_names=[input_name],
+            output_names=output_names,
+            dynamic_shapes=(free,),
             dynamo=True,
             verbose=False,
         )
@@ -59,12 +82,27 @@ def export_model(
         raise RuntimeError("torch.onnx.export returned nothing")
     model = program.model_proto
     _drop_notes(model)
-    onnx.helper.set_model_props(model, description.to_metadata())
+    return model
+
+
+def write_checked(
+    model: onnx.ModelProto, out: Path, disagreement: Callable[[Path], float]
+) -> float:
+    """Write ``out``, if ONNX Runtime makes of it what PyTorch does; returns how far they differ.
+
+    Args:
+        model: with its metadata.
+        out: the .onnx file.
+        disagreement: told of a file, between the two.
+
+    Raises:
+        UserError: ``out`` cannot be written, or they differ by more than 1e-5.
+    """
     onnx.checker.check_model(model)
     try:
         with whole_file(out) as draft:
             draft.write_bytes(model.SerializeToString())
-            difference = _disagreement(network, Classifier(draft), crops)
+            difference = disagreement(draft)
             # Not the other way round: a comparison with NaN is false.
             if not difference <= TOLERANCE:
                 raise UserError(f"no model is written: ONNX Runtime disagrees by {difference:.1e}")
@@ -95,20 +133,6 @@ def _drop_notes(model: onnx.ModelProto) -> None:
     for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-
-
-def check_writable(out: Path) -> None:
-    """Find out before a long training whether its result can be written.
-
-    Raises:
-        UserError: ``out`` is a folder, or its folder cannot be made or written to.
-    """
-    try:
-        make_writable(out.parent)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
-    if out.is_dir():
-        raise UserError(f"cannot write {out}: it is a folder; name a file in it")
 
 
 def _disagreement(network: nn.Module, classifier: Classifier, crops: Float32Array) -> float:

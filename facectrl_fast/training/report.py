@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
@@ -18,13 +16,13 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import ON, Judgement, best_threshold, threshold_scores
 from facectrl_fast.evaluation.text import judgement_lines
 from facectrl_fast.files import whole_file
+from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, curves, page, style
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.model_file import ModelDescription
 
 WORST = 32
 """Mistakes shown."""
-_BLUE, _ORANGE, _GRAY = "#2a6f97", "#c8553d", "#8a8a8a"
 
 
 def write_report(
@@ -57,8 +55,9 @@ def write_report(
     try:
         card = model_card(description, judgement, disagreement)
         (folder / "card.md").write_text(card, encoding="utf-8")
-        with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-            _curves(history).savefig(folder / "curves.png")
+        with style():
+            shown = curves(history, "val_balanced_accuracy", "Balanced accuracy, validation")
+            shown.savefig(folder / "curves.png")
             _confusion(judgement).savefig(folder / "confusion.png")
             _roc(judgement).savefig(folder / "roc.png")
             _confidence(judgement).savefig(folder / "confidence.png")
@@ -112,29 +111,6 @@ def model_card(description: ModelDescription, judgement: Judgement, disagreement
     return "\n".join(lines)
 
 
-def _curves(history: Sequence[dict[str, float]]) -> Figure:
-    figure = Figure((8, 3), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    epochs = [entry["epoch"] + 1 for entry in history]
-    for key, colour, label in (
-        ("train_loss", _GRAY, "training"),
-        ("val_loss", _BLUE, "validation"),
-    ):
-        left.plot(epochs, [entry[key] for entry in history], color=colour, label=label)
-    left.set(title="Loss", xlabel="epoch")
-    left.legend(frameon=False)
-    scores = [entry["val_balanced_accuracy"] for entry in history]
-    right.plot(epochs, scores, color=_BLUE)
-    best = int(np.argmax(scores))
-    right.plot(epochs[best], scores[best], "o", color=_ORANGE, label=f"kept: epoch {epochs[best]}")
-    right.set(title="Balanced accuracy, validation", xlabel="epoch")
-    right.legend(frameon=False)
-    rate = right.twinx()
-    rate.plot(epochs, [entry["learning_rate"] for entry in history], ":", color=_GRAY)
-    rate.set_ylabel("learning rate (dotted)", color=_GRAY)
-    return figure
-
-
 def _confusion(judgement: Judgement) -> Figure:
     figure = Figure((3.4, 3), layout="constrained")
     axes = figure.subplots()
@@ -162,15 +138,15 @@ def _roc(judgement: Judgement) -> Figure:
     figure = Figure((8, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     wrong, right_share, _ = roc_curve(judgement.labels == ON, judgement.on_probabilities)
-    left.plot(wrong, right_share, color=_BLUE, label=f"area {judgement.roc_auc:.3f}")
-    left.plot([0, 1], [0, 1], ":", color=_GRAY)
+    left.plot(wrong, right_share, color=BLUE, label=f"area {judgement.roc_auc:.3f}")
+    left.plot([0, 1], [0, 1], ":", color=GRAY)
     left.set(title="ROC", xlabel="off taken for on", ylabel="on found")
     left.legend(frameon=False)
     thresholds = np.linspace(0, 1, 201)
-    right.plot(thresholds, threshold_scores(judgement, thresholds), color=_BLUE)
-    right.axvline(0.5, color=_GRAY, linestyle=":", label="used: 0.5")
+    right.plot(thresholds, threshold_scores(judgement, thresholds), color=BLUE)
+    right.axvline(0.5, color=GRAY, linestyle=":", label="used: 0.5")
     at, score = best_threshold(judgement)
-    right.plot(at, score, "o", color=_ORANGE, label=f"best here: {at:.2f} ({score:.1%})")
+    right.plot(at, score, "o", color=ORANGE, label=f"best here: {at:.2f} ({score:.1%})")
     right.set(
         title="Choice of the threshold",
         xlabel="least probability of on",
@@ -184,12 +160,12 @@ def _confidence(judgement: Judgement) -> Figure:
     figure = Figure((3.6, 3), layout="constrained")
     axes = figure.subplots()
     confidence = judgement.confidence()
-    axes.plot([0.5, 1], [0.5, 1], ":", color=_GRAY)
+    axes.plot([0.5, 1], [0.5, 1], ":", color=GRAY)
     axes.scatter(
         confidence.sureness,
         confidence.accuracy,
         10 + 150 * confidence.count / confidence.count.max(),
-        color=_BLUE,
+        color=BLUE,
     )
     axes.set(
         title=f"Is it as right as it is sure? (off by {confidence.error:.1%})",
@@ -218,40 +194,25 @@ def _mistakes(
         axes.imshow(large, cmap="gray", vmin=0, vmax=1)
         label = LABELS[judgement.labels[index]]
         axes.set_title(f"{label}, held for {1 - truth[index]:.0%} the other", fontsize=6)
-        axes.text(0, 138, pictures[index].path.name[:24], fontsize=5, color=_GRAY, parse_math=False)
+        axes.text(0, 138, pictures[index].path.name[:24], fontsize=5, color=GRAY, parse_math=False)
     if not worst:
         grid[0].text(0, 0, "no mistakes")
     return figure
 
 
+_FIGURES = (
+    ("curves.png", "Loss and metric by epoch"),
+    ("confusion.png", "Confusion matrix"),
+    ("confidence.png", "Confidence"),
+    ("roc.png", "ROC and threshold"),
+    ("mistakes.png", "The worst mistakes among the validation pictures"),
+)
+
+
 def _page(description: ModelDescription, judgement: Judgement, card: str) -> str:
-    figures = (
-        ("curves.png", "Loss and metric by epoch"),
-        ("confusion.png", "Confusion matrix"),
-        ("confidence.png", "Confidence"),
-        ("roc.png", "ROC and threshold"),
-        ("mistakes.png", "The worst mistakes among the validation pictures"),
+    return page(
+        f"{description.network}: {judgement.balanced_accuracy:.1%} balanced accuracy",
+        f"On {len(judgement.labels)} validation pictures, of people or moments not trained on.",
+        _FIGURES,
+        card,
     )
-    images = "\n".join(
-        f'<figure><img src="{name}" alt="{text}"><figcaption>{text}</figcaption></figure>'
-        for name, text in figures
-    )
-    title = f"{html.escape(description.network)}: {judgement.balanced_accuracy:.1%}"
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; color: #222; }}
-pre {{ background: #f4f4f4; padding: 1rem; overflow-x: auto; }}
-figure {{ display: inline-block; margin: 1rem 1rem 1rem 0; }}
-img {{ max-width: 100%; }}
-figcaption {{ color: #666; }}
-</style>
-<h1>{title} balanced accuracy</h1>
-<p>On {len(judgement.labels)} validation pictures, of people or moments not trained on.</p>
-{images}
-<h2>Model card</h2>
-<pre>{html.escape(card)}</pre>
-</html>
-"""

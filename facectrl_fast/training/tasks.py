@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 
 from facectrl_fast.dataset.augment import Augmentation, seed_augmentation, strong_augmentation
 from facectrl_fast.dataset.folder import LABELS
 from facectrl_fast.evaluation.metrics import ON, Judgement
+from facectrl_fast.training.engine import OptimizerChoice, TrainedModule
 from facectrl_fast.training.networks import (
     Autoencoder,
     Classifier,
@@ -26,24 +24,19 @@ from facectrl_fast.training.networks import (
 from facectrl_fast.vision.classify import logistic
 from facectrl_fast.vision.model_file import ErrorThreshold
 
-SELECTED_BY = "val_balanced_accuracy"
-"""The metric whose best epoch is kept."""
-
-
 TEMPERATURE = 2.0
 """By which a teacher's logits are softened, so that its doubts are learnt, too."""
 
 
-class TrainingModule(lightning.LightningModule):
-    """What all tasks share: validation as a judgement, and the curves."""
+class TrainingModule(TrainedModule):
+    """What all headphone models share: validation as a judgement."""
 
+    SELECTED_BY = "val_balanced_accuracy"
+    SELECTED_BY_NAME = "balanced accuracy"
     network: nn.Module
 
     def __init__(self, optimizer: OptimizerChoice) -> None:
-        super().__init__()
-        self._optimizer = optimizer
-        self.history: list[dict[str, float]] = []
-        """Of each epoch: its number, losses, metrics and learning rate."""
+        super().__init__(optimizer)
         self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._loss_sum = self._loss_count = 0.0
 
@@ -62,10 +55,6 @@ class TrainingModule(lightning.LightningModule):
     def learnt(self, labels: torch.Tensor) -> torch.Tensor:
         """Which pictures (n,) are of a label that is learnt, and so count in the loss."""
         return torch.ones_like(labels, dtype=torch.bool)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """As chosen for the task."""
-        return self._optimizer.build(self)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """One step."""
@@ -91,29 +80,10 @@ class TrainingModule(lightning.LightningModule):
         self._loss_sum = self._loss_count = 0.0
         self.log("val_loss", loss, prog_bar=True, sync_dist=True)
         if self.trainer.world_size > 1:
-            outputs, labels = self._gathered(outputs), self._gathered(labels)
+            outputs, labels = self.gathered(outputs), self.gathered(labels)
         judgement = self.judge(outputs.cpu(), labels.cpu())
-        self.log(SELECTED_BY, judgement.balanced_accuracy, prog_bar=True, rank_zero_only=True)
+        self.log(self.SELECTED_BY, judgement.balanced_accuracy, prog_bar=True, rank_zero_only=True)
         self.log("val_accuracy", judgement.accuracy, rank_zero_only=True)
-
-    def _gathered(self, part: torch.Tensor) -> torch.Tensor:
-        gathered = self.all_gather(part)
-        assert isinstance(gathered, torch.Tensor)
-        return gathered.flatten(0, 1)
-
-    def on_train_epoch_end(self) -> None:
-        """Add to the curves."""
-        entry = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.history.append({"epoch": self.current_epoch, "learning_rate": rate} | entry)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the curves."""
-        checkpoint["history"] = list(self.history)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the curves."""
-        self.history = list(checkpoint["history"])
 
 
 class ClassifierModule(TrainingModule):
@@ -185,35 +155,6 @@ def error_threshold(errors: np.ndarray, labels: np.ndarray) -> ErrorThreshold:
     """Mean and spread of the errors (n,) of the pictures whose label is ``on``."""
     of_on = errors[labels == ON].astype(np.float64)
     return ErrorThreshold(float(of_on.mean()), max(float(of_on.std()), 1e-6))
-
-
-@dataclass(frozen=True)
-class OptimizerChoice:
-    """How the weights move."""
-
-    learning_rate: float
-    weight_decay: float = 0.0
-    one_cycle: bool = False
-    """Up and down again once in the whole run; else the seed's: 2 % less every 1000 steps."""
-    label_smoothing: float = 0.0
-
-    def build(self, module: lightning.LightningModule) -> OptimizerLRScheduler:
-        """Optimizer and schedule, stepped with each batch."""
-        optimizer = torch.optim.AdamW(
-            module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
-        )
-        schedule: torch.optim.lr_scheduler.LRScheduler
-        if self.one_cycle:
-            steps = int(module.trainer.estimated_stepping_batches)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, self.learning_rate, max(steps, 2), pct_start=0.15
-            )
-        else:
-            schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1000, gamma=0.98)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
 
 
 @dataclass(frozen=True)

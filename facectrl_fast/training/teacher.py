@@ -20,9 +20,11 @@ from facectrl_fast.dataset.augment import strong_augmentation
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import digest, whole_file
 from facectrl_fast.training.data import HeadphoneData
+from facectrl_fast.training.engine import OptimizerChoice, last_checkpoint
+from facectrl_fast.training.mobilenet import MobileNetV2
 from facectrl_fast.training.networks import Classifier, EvenLight, small_cnn
-from facectrl_fast.training.run import TrainingOptions, digest_of, fit, last_checkpoint
-from facectrl_fast.training.tasks import TASKS, OptimizerChoice, Task
+from facectrl_fast.training.run import TrainingOptions, digest_of, fit
+from facectrl_fast.training.tasks import TASKS, Task
 from facectrl_fast.types import Float32Array, UInt8Array
 
 SIDE = 96
@@ -41,94 +43,29 @@ TAUGHT_CNN = replace(
 )
 
 
-class _Inverted(nn.Module):
-    """Widens, filters each channel by itself, and narrows again."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int, widening: int) -> None:
-        super().__init__()
-        hidden = inputs * widening
-        layers: list[nn.Module] = []
-        if widening != 1:
-            layers.append(_activated(inputs, hidden, 1))
-        layers += [
-            _activated(hidden, hidden, 3, stride, hidden),
-            nn.Conv2d(hidden, outputs, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        ]
-        self.conv = nn.Sequential(*layers)
-        self._adds = stride == 1 and inputs == outputs
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(n, c, h, w) to (n, outputs, h / stride, w / stride)."""
-        made: torch.Tensor = self.conv(features)
-        return features + made if self._adds else made
-
-
-def _activated(
-    inputs: int, outputs: int, side: int, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, side, stride, side // 2, groups=groups, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6())
-
-
-class MobileNetV2(nn.Module):
-    """Sandler et al. 2018, its layers named as in torchvision's weights; on gray crops."""
-
-    # Widening, channels, layers, stride of the first one.
-    STAGES = (
-        (1, 16, 1, 1),
-        (6, 24, 2, 2),
-        (6, 32, 3, 2),
-        (6, 64, 4, 2),
-        (6, 96, 3, 1),
-        (6, 160, 3, 2),
-        (6, 320, 1, 1),
-    )
-    SIZE = 1280
+class _Backbone(nn.Module):
+    """MobileNetV2 on gray crops: what it sees anywhere in them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.light = EvenLight()
-        channels = 32
-        layers: list[nn.Module] = [_activated(1, channels, 3, 2)]
-        for widening, outputs, count, stride in self.STAGES:
-            for k in range(count):
-                layers.append(_Inverted(channels, outputs, stride if k == 0 else 1, widening))
-                channels = outputs
-        layers.append(_activated(channels, self.SIZE, 1))
-        self.features = nn.Sequential(*layers)
+        self.network = MobileNetV2()
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
-        """(n, 1, 64, 64) to (n, SIZE)."""
+        """(n, 1, 64, 64) to (n, MobileNetV2.LAST)."""
         enlarged = nn.functional.interpolate(
             self.light(crops), size=(SIDE, SIDE), mode="bilinear", align_corners=False
         )
-        features: torch.Tensor = self.features(enlarged)
+        features: torch.Tensor = self.network(enlarged)
         return features.mean((2, 3))
-
-    def load(self, weights: Path) -> None:
-        """Take over torchvision's ImageNet weights.
-
-        Raises:
-            UserError: the file is missing or holds others.
-        """
-        try:
-            given = torch.load(weights, map_location="cpu", weights_only=True)
-            features = {k: v for k, v in given.items() if k.startswith("features.")}
-            # What the colours' filters make of gray.
-            first = "features.0.0.weight"
-            features[first] = features[first].sum(1, keepdim=True)
-            self.load_state_dict(features)
-        except Exception:  # torch raises many kinds for what is no such file
-            raise UserError(f"{weights} holds no weights of torchvision's MobileNetV2") from None
 
 
 def _teacher(weights: Path) -> Classifier:
-    body = MobileNetV2()
-    body.load(weights)
+    body = _Backbone()
+    body.network.load(weights)
     # The order of memory in which the processor does it twice as fast.
     body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Classifier(body, body.SIZE, dropout=0.3)
+    return Classifier(body, MobileNetV2.LAST, dropout=0.3)
 
 
 def teacher_task(weights: Path) -> Task:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from facectrl_fast.config import DETECTORS
 from facectrl_fast.errors import UserError
+from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
 
 
@@ -18,6 +19,8 @@ class Detector(Protocol):
     """Finds faces in an image."""
 
     name: str
+    used_score: float
+    """From which on it takes a box for a face."""
 
     def detect(
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
@@ -35,16 +38,20 @@ class Detector(Protocol):
 
 
 def open_detector(
-    name: str = "auto", path: Path | None = None, least_share: float = 1 / 6
+    name: str = "auto",
+    path: Path | None = None,
+    least_share: float = 1 / 6,
+    sensitive: bool = False,
 ) -> Detector:
     """The detector of that name.
 
     Args:
-        name: one of ``DETECTORS``; ``auto`` is YuNet where a model file is given, else Haar.
-        path: the detector's file: an .onnx for YuNet, a cascade .xml for Haar (OpenCV's frontal
-            face by default).
+        name: one of ``DETECTORS``; ``auto`` is what the file is for, ``tiny`` without one.
+        path: the detector's file: an .onnx for YuNet, one of ours for tiny (the packaged one by
+            default), a cascade .xml for Haar (OpenCV's frontal face by default).
         least_share: the smallest face to find, as a share of the image's height; ``haar-seed``
             has its own, a quarter.
+        sensitive: give also what it does not take for faces, with low scores, to judge it by.
 
     Raises:
         UserError: the file is missing or is not what the detector needs.
@@ -52,20 +59,37 @@ def open_detector(
     if path is not None and not path.is_file():
         raise UserError(f"detector file {path} does not exist; check --detector-model")
     if name == "auto":
-        name = "yunet" if path is not None and path.suffix == ".onnx" else "haar"
+        name = _made_for(path)
     # Late, each with what it needs: OpenCV is a third of the program's memory.
+    if name == "tiny":
+        from facectrl_fast.vision.ssd import SsdDetector
+
+        return SsdDetector(path or PACKAGED_DETECTOR, least_share, sensitive)
     if name == "yunet":
         if path is None:
             raise UserError("the yunet detector needs its model: give --detector-model FILE.onnx")
         from facectrl_fast.vision.yunet import YuNetDetector
 
-        return YuNetDetector(path, least_share)
+        return YuNetDetector(path, least_share, sensitive=sensitive)
     if name == "haar":
         from facectrl_fast.vision.haar import HaarDetector
 
-        return HaarDetector(path, least_share)
+        return HaarDetector(path, least_share, sensitive=sensitive)
     if name == "haar-seed":
         from facectrl_fast.vision.haar import seed_detector
 
-        return seed_detector(path)
+        return seed_detector(path, sensitive)
     raise UserError(f"unknown detector '{name}'; choose one of {', '.join(DETECTORS)}")
+
+
+def _made_for(path: Path | None) -> str:
+    """The detector that a file is for."""
+    if path is None:
+        return "tiny"
+    if path.suffix != ".onnx":
+        return "haar"
+    from facectrl_fast.vision.runtime import open_session
+
+    # YuNet's files tell nothing of themselves.
+    told = open_session(path).get_modelmeta().custom_metadata_map
+    return "tiny" if "task" in told else "yunet"

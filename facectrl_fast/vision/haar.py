@@ -37,6 +37,7 @@ class HaarDetector:
         scale_factor: float = 1.1,
         neighbours: int = 4,
         name: str = "haar",
+        sensitive: bool = False,
     ) -> None:
         """Load the cascade.
 
@@ -47,6 +48,7 @@ class HaarDetector:
             scale_factor: from one size of faces to the next.
             neighbours: windows that have to agree.
             name: see ``Detector``.
+            sensitive: see ``open_detector``.
 
         Raises:
             UserError: the file is no cascade.
@@ -57,6 +59,8 @@ class HaarDetector:
         self._least_pixels = least_pixels
         self._scale_factor = scale_factor
         self._neighbours = neighbours
+        self._least_votes = 1 if sensitive else neighbours
+        self.used_score = self._score(neighbours)
 
     def detect(
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
@@ -71,25 +75,35 @@ class HaarDetector:
         boxes, votes = self._cascade.detectMultiScale2(
             small,
             scaleFactor=self._scale_factor,
-            minNeighbors=self._neighbours,
+            minNeighbors=self._least_votes,
             minSize=(least, least),
             maxSize=(width, height),
         )
         return biggest_first(
             [
-                Face(_from_haar_box(box, scale), float(n) / (float(n) + self._neighbours))
+                Face(_from_haar_box(box, scale), self._score(float(n)))
                 for box, n in zip(boxes, np.ravel(votes), strict=True)
             ]
         )
 
+    def _score(self, votes: float) -> float:
+        return votes / (votes + self._neighbours)
 
-def seed_detector(path: Path | None = None) -> HaarDetector:
+
+def seed_detector(path: Path | None = None, sensitive: bool = False) -> HaarDetector:
     """The seed's way, for comparison; it finds few faces.
 
     The default cascade on the full size, in steps of 1.5, from a quarter of the picture on.
     """
     path = path or CASCADES / "haarcascade_frontalface_default.xml"
-    return HaarDetector(path, 1 / 4, least_pixels=None, scale_factor=1.5, name="haar-seed")
+    return HaarDetector(
+        path,
+        1 / 4,
+        least_pixels=None,
+        scale_factor=1.5,
+        name="haar-seed",
+        sensitive=sensitive,
+    )
 
 
 def _load_cascade(path: Path) -> cv2.CascadeClassifier:

@@ -107,13 +107,7 @@ class ModelDescription:
             UserError: the model is not one of ours, is for another task, or its entries do not
                 make sense.
         """
-        task = metadata.get("task")
-        if task is None:
-            raise UserError(
-                f"{path} does not describe itself: it was not made by 'facectrl-fast train'"
-            )
-        if task != TASK:
-            raise UserError(f"{path} is a model for the task '{task}', not for '{TASK}'")
+        check_task(metadata, path, TASK)
         try:
             thresholds = json.loads(metadata["thresholds"])
             kind = _one_of(metadata["kind"], KINDS)
@@ -134,6 +128,21 @@ class ModelDescription:
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
+
+
+def check_task(metadata: Mapping[str, str], path: Path, wanted: str) -> None:
+    """Tell a model of ours for one task from all others.
+
+    Raises:
+        UserError: it is another one.
+    """
+    task = metadata.get("task")
+    if task is None:
+        raise UserError(
+            f"{path} does not describe itself: it was not made by 'facectrl-fast train'"
+        )
+    if task != wanted:
+        raise UserError(f"{path} is a model for the task '{task}', not for '{wanted}'")
 
 
 def _labels(value: Any) -> tuple[str, ...]:

@@ -16,22 +16,31 @@ from facectrl_fast.vision.opencv_input import biggest_first, shrunk
 class YuNetDetector:
     """YuNet, on a picture in which the smallest face wanted is 26 pixels high."""
 
-    def __init__(self, path: Path, least_share: float = 1 / 6, least_pixels: int = 26) -> None:
+    def __init__(
+        self,
+        path: Path,
+        least_share: float = 1 / 6,
+        least_pixels: int = 26,
+        sensitive: bool = False,
+    ) -> None:
         """Load the model.
 
         Args:
             path: its .onnx file.
             least_share: the smallest face to find, as a share of the image's height.
             least_pixels: its height in the picture that is searched.
+            sensitive: see ``open_detector``.
 
         Raises:
             UserError: the file is no YuNet.
         """
         self.name = "yunet"
+        self.used_score = 0.6
         self._least_share = least_share
         self._least_pixels = least_pixels
+        score = 0.05 if sensitive else self.used_score
         try:
-            self._net = cv2.FaceDetectorYN.create(str(path), "", (160, 160), 0.6, 0.3, 50)
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (160, 160), score, 0.3, 50)
             # A foreign model loads without complaint and fails when it runs.
             self._net.detect(np.zeros((160, 160, 3), np.uint8))
         except cv2.error:

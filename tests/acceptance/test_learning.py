@@ -5,7 +5,7 @@ import time
 import pytest
 
 from facectrl_fast.cli import main
-from facectrl_fast.config import TASK_NAMES, RunOptions
+from facectrl_fast.config import HEADPHONE_TASKS, RunOptions
 from facectrl_fast.dataset.folder import read_folder
 from facectrl_fast.evaluation.pictures import judge_pictures
 from facectrl_fast.evaluation.video import Truth, judge_video
@@ -53,7 +53,7 @@ def test_half_a_minute_teaches_it_and_strangers_fare_no_worse(data, home, tmp_pa
 
 @pytest.mark.train
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("task", TASK_NAMES)
+@pytest.mark.parametrize("task", HEADPHONE_TASKS)
 def test_every_task_trains_on_real_crops_and_runs(data, tmp_path, capsys, task):
     pytest.importorskip("torch")
     out = tmp_path / "run"

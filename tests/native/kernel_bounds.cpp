@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "box_decode.hpp"
 #include "gate.hpp"
 #include "preprocess.hpp"
 #include "template_match.hpp"
@@ -47,6 +48,18 @@ int main() {
             TemplateMatch match;
             match.start(image, box);
             match.update(image);
+        }
+    }
+    // Each output in a block of its own, of all shapes up to a few cells.
+    const std::vector<AnchorShape> anchors{{14, 18}, {22, 30}};
+    for (int rows = 1; rows <= 5; ++rows) {
+        for (int columns = 1; columns <= 5; ++columns) {
+            const auto plane = static_cast<std::size_t>(rows * columns);
+            const auto logits = std::make_unique<float[]>(2 * plane);
+            const auto offsets = std::make_unique<float[]>(8 * plane);
+            std::vector<ScoredBox> boxes;
+            decode_boxes({logits.get(), offsets.get(), rows, columns, 8, &anchors}, 0.4f, boxes);
+            if (suppress_overlaps(boxes, 1.0f).size() != 2 * plane) return 1;
         }
     }
     std::puts("done");

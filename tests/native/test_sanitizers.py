@@ -51,6 +51,7 @@ def test_the_ring_has_no_race_tears_nothing_and_counts_drops_exactly(tmp_path, s
 
 
 KERNELS = (
+    "box_decode.cpp",
     "gate.cpp",
     "gray_row.cpp",
     "gray_row_avx2.cpp",

@@ -9,30 +9,37 @@ from facectrl_fast.types import PixelFormat
 from facectrl_fast.vision.detect import open_detector
 from tests.pictures import convert, empty_room, face_in_portrait, overlap, portrait
 
+OURS = ("tiny", "haar")
+"""Those that need no file."""
 
+
+@pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("pixel_format", list(PixelFormat))
 @pytest.mark.parametrize("scale", [1.0, 1.8, 2.8])
-def test_haar_finds_the_face_in_any_format(pixel_format, scale):
-    faces = open_detector("haar").detect(convert(portrait(scale), pixel_format), pixel_format)
+def test_the_face_is_found_in_any_format(name, pixel_format, scale):
+    faces = open_detector(name).detect(convert(portrait(scale), pixel_format), pixel_format)
     assert overlap(faces[0].box, face_in_portrait(scale)) > 0.7
     assert 0 < faces[0].score < 1
 
 
-def test_an_empty_room_has_no_face():
-    assert open_detector("haar").detect(empty_room(), PixelFormat.BGR24) == []
+@pytest.mark.parametrize("name", OURS)
+def test_an_empty_room_has_no_face(name):
+    assert open_detector(name).detect(empty_room(), PixelFormat.BGR24) == []
 
 
-def test_the_biggest_face_comes_first():
+@pytest.mark.parametrize("name", OURS)
+def test_the_biggest_face_comes_first(name):
     image = portrait(2.0)
     small = portrait(1.0, size=(200, 200))
     image[:200, :200] = small
-    faces = open_detector("haar").detect(image, PixelFormat.BGR24)
+    faces = open_detector(name).detect(image, PixelFormat.BGR24)
     assert len(faces) >= 2
     assert overlap(faces[0].box, face_in_portrait(2.0)) > 0.7
 
 
-def test_faces_smaller_than_asked_for_are_not_found():
-    detector = open_detector("haar", least_share=0.5)
+@pytest.mark.parametrize("name", OURS)
+def test_faces_smaller_than_asked_for_are_not_found(name):
+    detector = open_detector(name, least_share=0.5)
     assert detector.detect(portrait(1.0), PixelFormat.BGR24) == []
     assert detector.detect(portrait(1.0), PixelFormat.BGR24, 1 / 6) != []
 
@@ -41,10 +48,6 @@ def test_the_seed_s_size_limits_are_width_and_height_the_right_way_round():
     """A quarter of the height is enough, however wide the picture is."""
     faces = open_detector("haar-seed").detect(portrait(2.0, size=(960, 480)), PixelFormat.BGR24)
     assert overlap(faces[0].box, face_in_portrait(2.0, size=(960, 480))) > 0.5
-
-
-def test_without_a_model_file_auto_is_haar():
-    assert open_detector("auto").name == "haar"
 
 
 @pytest.mark.acceptance
@@ -70,8 +73,10 @@ def test_a_file_of_another_kind_is_told(tmp_path, name):
 
 
 def test_a_model_that_is_no_detector_is_told():
-    with pytest.raises(UserError, match="is not a YuNet face detector"):
+    with pytest.raises(UserError, match="for the task 'headphones'"):
         open_detector("auto", PACKAGED_MODEL)
+    with pytest.raises(UserError, match="is not a YuNet face detector"):
+        open_detector("yunet", PACKAGED_MODEL)
 
 
 def test_a_missing_file_is_told(tmp_path):
@@ -84,9 +89,21 @@ def test_yunet_without_its_model_says_what_to_do():
         open_detector("yunet")
 
 
-def test_detecting_does_not_write_into_the_picture():
+@pytest.mark.parametrize("name", OURS)
+def test_a_sensitive_one_gives_more_and_lower_scores(name):
+    image = portrait(2.0)
+    image[:200, :200] = portrait(1.0, size=(200, 200))
+    usual, sensitive = (open_detector(name, sensitive=some) for some in (False, True))
+    found, more = (each.detect(image, PixelFormat.BGR24) for each in (usual, sensitive))
+    assert min(face.score for face in found) >= usual.used_score
+    assert len(more) >= len(found)
+    assert sum(face.score >= usual.used_score for face in more) >= len(found)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_detecting_does_not_write_into_the_picture(name):
     image = portrait(1.5)
     image.flags.writeable = False
     before = np.array(image)
-    open_detector("haar").detect(image, PixelFormat.BGR24)
+    open_detector(name).detect(image, PixelFormat.BGR24)
     np.testing.assert_array_equal(image, before)

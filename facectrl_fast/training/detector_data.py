@@ -1,0 +1,292 @@
+"""What face detectors train on: annotated pictures, composed to webcam scenes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from facectrl_fast.dataset.folder import name_group
+from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
+from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
+from facectrl_fast.errors import UserError
+from facectrl_fast.types import Box, Float32Array, UInt8Array
+
+LONGEST_SIDE = 320
+"""Pixels that pictures keep: more than a scene has."""
+MOST_PROBLEMS = 0.1
+"""Share of a set's pictures that may be missing or broken."""
+MOST_FACES = 16
+"""Of a scene: a batch holds so many for each."""
+VALIDATION_EPOCH = 1_000_000
+"""Scenes of an epoch that training never reaches."""
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Pictures (n, c, h, w) uint8; corners (n, MOST_FACES, 4) of the faces to find, and of the doubtful
+ones, NaN where there are fewer."""
+
+
+@dataclass
+class PictureSet:
+    """The pictures of one set, in memory."""
+
+    faces: list[FacePicture] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    """Of each of them: the person or the event that it shows."""
+    backgrounds: list[UInt8Array] = field(default_factory=list)
+    """Pictures without faces."""
+
+
+def read_set(
+    path: Path, wanted: FaceFilter, channels: int, say: Callable[[str], None]
+) -> PictureSet:
+    """Read a set of annotated pictures.
+
+    Args:
+        path: see ``wider.locate_set``.
+        wanted: which faces are to be found.
+        channels: 1 for gray, 3 for BGR.
+        say: is told what is left out.
+
+    Raises:
+        UserError: it is none, or too many of its pictures have problems.
+    """
+    annotations, images = locate_set(path)
+    annotated, problems = read_wider(annotations, images, wanted)
+    found = PictureSet()
+    for entry in annotated:
+        image = read_picture(entry.path, channels)
+        if image is None:
+            problems.found.append(f"{entry.path} cannot be read")
+            continue
+        height, width = image.shape[1:]
+        if not all(_centre_inside(box, width, height) for box in entry.boxes):
+            problems.found.append(f"{entry.path}: a face lies outside of the picture")
+            continue
+        image, scale = _shrunk(image)
+        if entry.boxes:
+            boxes, doubtful = (
+                np.array(some, np.float32).reshape(-1, 4) * np.float32(scale)
+                for some in (entry.boxes, entry.doubtful)
+            )
+            found.faces.append(FacePicture(image, boxes, doubtful))
+            found.groups.append(_group(entry.path))
+        elif not entry.doubtful:
+            found.backgrounds.append(image)
+    problems.check(len(found.faces) + len(found.backgrounds), MOST_PROBLEMS)
+    if problems.found:
+        say(f"left out: {problems}")
+    return found
+
+
+def read_backgrounds(folder: Path, channels: int, say: Callable[[str], None]) -> list[UInt8Array]:
+    """All pictures below a folder, which show no faces.
+
+    Raises:
+        UserError: there are none, or too many are broken.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    problems = Problems(folder)
+    pictures = []
+    for path in paths:
+        image = read_picture(path, channels)
+        if image is None:
+            problems.found.append(f"{path} cannot be read")
+        else:
+            pictures.append(_shrunk(image)[0])
+    problems.check(len(pictures), MOST_PROBLEMS)
+    if not pictures:
+        raise UserError(f"{folder} holds no pictures (jpg, png or webp)")
+    if problems.found:
+        say(f"left out: {problems}")
+    return pictures
+
+
+def read_picture(path: Path, channels: int) -> UInt8Array | None:
+    """A picture (channels, h, w), uint8; None where it cannot be read."""
+    try:
+        coded = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    how = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
+    image = cv2.imdecode(coded, how) if len(coded) else None
+    if image is None or min(image.shape[:2]) < 2:
+        return None
+    planes = image[None] if channels == 1 else np.moveaxis(image, 2, 0)
+    return np.ascontiguousarray(planes, np.uint8)
+
+
+def _shrunk(image: UInt8Array) -> tuple[UInt8Array, float]:
+    height, width = image.shape[1:]
+    scale = min(LONGEST_SIDE / max(height, width), 1.0)
+    if scale == 1:
+        return image, 1.0
+    size = max(round(width * scale), 2), max(round(height * scale), 2)
+    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in image]
+    return np.stack(planes).astype(np.uint8), scale
+
+
+def _centre_inside(box: Box, width: int, height: int) -> bool:
+    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    return 0 <= x < width and 0 <= y < height
+
+
+def _group(path: Path) -> str:
+    """LFW's and WIDER FACE's names end with a number within the person or event."""
+    stem = re.sub(r"_\d+$", "", path.stem)
+    return name_group(stem) or path.stem
+
+
+class SceneDataset(Dataset[Batch]):
+    """Scenes as PyTorch takes them, by (epoch, index)."""
+
+    def __init__(self, scenes: WebcamScenes) -> None:
+        self._scenes = scenes
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        scene: Scene = self._scenes.scene(*key)
+        faces, doubtful = map(_padded, (scene.boxes, scene.doubtful))
+        return torch.from_numpy(scene.image), faces, doubtful
+
+
+def _padded(boxes: Float32Array) -> torch.Tensor:
+    corners = np.full((MOST_FACES, 4), np.nan, np.float32)
+    some = boxes[:MOST_FACES]
+    corners[: len(some), :2] = some[:, :2]
+    corners[: len(some), 2:] = some[:, :2] + some[:, 2:]
+    return torch.from_numpy(corners)
+
+
+class SceneOrder(Sampler[tuple[int, int]]):
+    """(epoch, index) of pictures drawn at random; seed and epoch alone decide.
+
+    A set of pictures counts by the root of its size, so that a small one is not lost in a large
+    one.
+    """
+
+    def __init__(
+        self, set_sizes: Sequence[int], count: int, seed: int, epoch: Callable[[], int]
+    ) -> None:
+        self._chances = np.concatenate([np.full(n, n**-0.5) for n in set_sizes if n])
+        self._chances /= self._chances.sum()
+        self._count = count
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch = self._epoch()
+        rng = np.random.default_rng((self._seed, epoch))
+        drawn = rng.choice(len(self._chances), self._count, p=self._chances)
+        # Drawn twice in an epoch, a picture makes two scenes.
+        return iter([(epoch * self._count + i, int(index)) for i, index in enumerate(drawn)])
+
+
+class DetectorData(lightning.LightningDataModule):
+    """Scenes to train on, and scenes of other people to validate on."""
+
+    def __init__(
+        self,
+        sets: Sequence[PictureSet],
+        backgrounds: Sequence[UInt8Array],
+        size: tuple[int, int],
+        batch_size: int,
+        steps: int,
+        validation_scenes: int,
+        validation_share: float,
+        seed: int,
+    ) -> None:
+        """Split the pictures by the people or events that they show.
+
+        Args:
+            sets: at least one with faces.
+            backgrounds: besides those of the sets.
+            size: height and width of the scenes.
+            batch_size: scenes a step.
+            steps: an epoch.
+            validation_scenes: how many to validate on.
+            validation_share: of the pictures.
+            seed: of split, order and scenes.
+
+        Raises:
+            UserError: there are too few pictures or people.
+        """
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        groups = sorted({group for each in sets for group in each.groups})
+        rng.shuffle(groups)
+        held_back = set(groups[: max(round(validation_share * len(groups)), 1)])
+        training: list[FacePicture] = []
+        validation: list[FacePicture] = []
+        self._set_sizes = []
+        for each in sets:
+            before = len(training)
+            for picture, group in zip(each.faces, each.groups, strict=True):
+                (validation if group in held_back else training).append(picture)
+            self._set_sizes.append(len(training) - before)
+        if not training or not validation:
+            raise UserError(
+                "the sets show faces of fewer than two people or events: nothing would be left to "
+                "validate on"
+            )
+        empty = [image for each in sets for image in each.backgrounds] + list(backgrounds)
+        order = rng.permutation(len(empty))
+        kept = round(validation_share * len(empty))
+        self.counts = {
+            "training_pictures": len(training),
+            "validation_pictures": len(validation),
+            "training_backgrounds": len(empty) - kept,
+            "validation_backgrounds": kept,
+        }
+        self._size = size
+        self._batch_size = batch_size
+        self._steps = steps
+        self._seed = seed
+        self._training = WebcamScenes(training, [empty[i] for i in order[kept:]], size, seed)
+        self._validation = WebcamScenes(validation, [empty[i] for i in order[:kept]], size, seed)
+        self._validation_keys = [
+            (VALIDATION_EPOCH + k // len(validation), k % len(validation))
+            for k in range(validation_scenes)
+        ]
+
+    def validation_scenes(self) -> list[Scene]:
+        """The scenes that are validated on."""
+        return [self._validation.scene(*key) for key in self._validation_keys]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """An epoch's scenes."""
+        count = self._steps * self._batch_size
+        order = SceneOrder(self._set_sizes, count, self._seed, self._epoch)
+        return self._loader(self._training, order)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The same scenes each time."""
+        return self._loader(self._validation, self._validation_keys)
+
+    def _epoch(self) -> int:
+        return self.trainer.current_epoch if self.trainer is not None else 0
+
+    def _loader(
+        self, scenes: WebcamScenes, order: Sampler[tuple[int, int]] | list[tuple[int, int]]
+    ) -> DataLoader[Batch]:
+        workers = max(min((os.cpu_count() or 1) - 1, 8), 0)
+        return DataLoader(
+            SceneDataset(scenes),
+            self._batch_size,
+            sampler=order,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )

@@ -1,0 +1,183 @@
+"""Face detectors as PyTorch modules.
+
+They take pictures (n, c, h, w) in [0, 1] and give, for each level of anchors, the logits
+(n, a, rows, columns) and the offsets (n, 4 a, rows, columns) of its a anchors a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from facectrl_fast.training.mobilenet import MobileNetV2
+from facectrl_fast.vision.anchors import AnchorLevel
+
+TINY_LEVELS = ((8, (16.0, 26.0, 41.0)), (16, (66.0, 104.0)))
+"""Stride and anchor sizes. Each step of 1.6 leaves no face without an anchor of IoU 0.6."""
+FACE_ASPECT = 0.76
+"""Width by height of the usual face."""
+
+SSD_SIZES = ((16, (24.0, 48.0)), (32, (96.0, 176.0)))
+"""Of the MobileNetV2, for pictures of 224 pixels."""
+
+Levels = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+def _conv(into: int, out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(into, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()
+    )
+
+
+def _separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(into, into, 3, stride, 1, groups=into, bias=False),
+        nn.Conv2d(into, out, 1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+    )
+
+
+def _point(into: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(into, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+
+
+class Head(nn.Module):
+    """Logits and offsets of one level."""
+
+    def __init__(self, channels: int, anchors: int) -> None:
+        super().__init__()
+        self.body = _separable(channels, channels)
+        self.score = nn.Conv2d(channels, anchors, 1)
+        self.offset = nn.Conv2d(channels, 4 * anchors, 1)
+        nn.init.constant_(self.score.bias, -4.6)  # type: ignore[arg-type]  # faces are rare
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, c, rows, columns) to logits and offsets."""
+        features = self.body(features)
+        return self.score(features), self.offset(features)
+
+
+class TinyDetector(nn.Module):
+    """Ours: separable convolutions at strides 8 and 16, the coarse level told to the fine one."""
+
+    def __init__(
+        self, levels: Sequence[AnchorLevel], width: float = 1.0, channels: int = 1
+    ) -> None:
+        """Make one with random weights.
+
+        Args:
+            levels: two, of strides 8 and 16.
+            width: multiplies the channels of all layers.
+            channels: 1 for gray pictures, 3 for colour.
+        """
+        super().__init__()
+        a, b, c, d = (max(8, round(width * full / 8) * 8) for full in (16, 24, 48, 96))
+        fine, coarse = levels
+        self.to_fine = nn.Sequential(
+            _conv(channels, a, 2),
+            _separable(a, b, 2),
+            _separable(b, c, 2),
+            _separable(c, c),
+            _separable(c, c),
+        )
+        self.to_coarse = nn.Sequential(
+            _separable(c, d, 2), _separable(d, d), _separable(d, d), _separable(d, d)
+        )
+        self.tell = _point(d, c)
+        self.grow = nn.Upsample(scale_factor=2, mode="nearest")
+        self.heads = nn.ModuleList([Head(c, len(fine.shapes)), Head(d, len(coarse.shapes))])
+
+    def forward(self, pictures: torch.Tensor) -> Levels:
+        """(n, channels, h, w), both sides multiples of 16."""
+        fine = self.to_fine(pictures)
+        coarse = self.to_coarse(fine)
+        fine = fine + self.grow(self.tell(coarse))
+        return [head(each) for head, each in zip(self.heads, (fine, coarse), strict=True)]
+
+
+class MobileNetV2Ssd(nn.Module):
+    """The seed's: MobileNetV2's features at strides 16 and 32, each with a head."""
+
+    BEFORE = 14
+    """Layers of MobileNetV2 up to its last one at stride 16."""
+
+    def __init__(
+        self, levels: Sequence[AnchorLevel], width: float = 1.0, channels: int = 1
+    ) -> None:
+        """Make one with random weights.
+
+        Args:
+            levels: two, of strides 16 and 32.
+            width: multiplies the channels of the backbone.
+            channels: 1 for gray pictures, 3 for colour.
+        """
+        super().__init__()
+        self.backbone = MobileNetV2(width, channels)
+        fine, coarse = levels
+        self.heads = nn.ModuleList(
+            [
+                Head(self.backbone.channels[self.BEFORE], len(fine.shapes)),
+                Head(self.backbone.channels[-1], len(coarse.shapes)),
+            ]
+        )
+
+    def forward(self, pictures: torch.Tensor) -> Levels:
+        """(n, channels, h, w), both sides multiples of 32."""
+        features = (pictures - 0.5) / 0.25
+        taken = []
+        for k, layer in enumerate(self.backbone.features):
+            features = layer(features)
+            if k == self.BEFORE - 1:
+                taken.append(features)
+        taken.append(features)
+        return [head(each) for head, each in zip(self.heads, taken, strict=True)]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that can be trained, and its anchors."""
+
+    network: Callable[[Sequence[AnchorLevel], float, int], nn.Module]
+    sizes: tuple[tuple[int, tuple[float, ...]], ...]
+    """Stride and anchor sizes of each level."""
+    takes_weights: bool = False
+
+    @property
+    def multiple(self) -> int:
+        """Of which the sides of pictures have to be multiples."""
+        return max(stride for stride, _ in self.sizes)
+
+    def levels(self, aspects: Sequence[float]) -> tuple[AnchorLevel, ...]:
+        """The anchors, of these aspects."""
+        return tuple(AnchorLevel(stride, sizes, tuple(aspects)) for stride, sizes in self.sizes)
+
+    def build(
+        self, levels: Sequence[AnchorLevel], width: float, channels: int, weights: Path | None
+    ) -> nn.Module:
+        """The network, its backbone with given weights.
+
+        Args:
+            levels: its anchors.
+            width: multiplies the channels of its layers.
+            channels: of the pictures.
+            weights: torchvision's MobileNetV2 .pth, of width 1; None for random ones.
+
+        Raises:
+            UserError: the weights cannot be used.
+        """
+        network = self.network(levels, width, channels)
+        if weights is not None:
+            assert isinstance(network, MobileNetV2Ssd)
+            network.backbone.load(weights)
+        return network
+
+
+ARCHITECTURES = {
+    "tiny": Architecture(TinyDetector, TINY_LEVELS),
+    "mobilenet-v2-ssd": Architecture(MobileNetV2Ssd, SSD_SIZES, takes_weights=True),
+}

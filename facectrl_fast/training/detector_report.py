@@ -1,0 +1,207 @@
+"""The report of a detector's training run: a page with its figures, and the card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+
+from facectrl_fast.dataset.webcam_scenes import Scene
+from facectrl_fast.errors import UserError
+from facectrl_fast.evaluation.detection import (
+    MATCHED,
+    DetectionJudgement,
+    JudgedPicture,
+    overlap,
+)
+from facectrl_fast.files import whole_file
+from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, curves, page, style
+from facectrl_fast.types import UInt8Array
+from facectrl_fast.vision.detector_file import DetectorDescription
+
+SHOWN = 40
+"""Scenes of a sheet."""
+COLUMNS = 8
+SIZES = ((0.0, 1 / 6), (1 / 6, 1 / 3), (1 / 3, 2 / 3), (2 / 3, float("inf")))
+"""Heights of faces that are told apart, as shares of the picture's."""
+_FIGURES = (
+    ("curves.png", "Loss and metric by evaluation"),
+    ("precision_recall.png", "Precision and recall"),
+    ("misses.png", "Misses (orange: a face that was not found) and false boxes (red)"),
+    ("hits.png", "Hits (blue: found, white: true)"),
+)
+
+
+def write_report(
+    out: Path,
+    description: DetectorDescription,
+    judgement: DetectionJudgement,
+    scenes: Sequence[Scene],
+    history: Sequence[dict[str, float]],
+    disagreement: float,
+    int8: str,
+) -> Path:
+    """Write the page ``out`` and what it shows beside it.
+
+    Args:
+        out: report.html; the pictures and card.md go into its folder.
+        description: of the exported model.
+        judgement: of that model, on the scenes.
+        scenes: that it was judged by.
+        history: of each evaluation, the losses and metrics.
+        disagreement: between PyTorch and ONNX Runtime.
+        int8: what became of quantising it.
+
+    Raises:
+        UserError: something cannot be written.
+    """
+    folder = out.parent
+    try:
+        card = detector_card(description, judgement, disagreement, int8)
+        (folder / "card.md").write_text(card, encoding="utf-8")
+        with style():
+            shown = curves(history, "val_map50", "Average precision, validation")
+            shown.savefig(folder / "curves.png")
+            _precision_recall(judgement, description.score).savefig(folder / "precision_recall.png")
+        wrong, right = _sheets(judgement.pictures, scenes, description.score)
+        for name, sheet in (("misses.png", wrong), ("hits.png", right)):
+            coded = cv2.imencode(".png", sheet)[1]
+            (folder / name).write_bytes(coded.tobytes())
+        # Last and whole: a folder with the page holds a finished run.
+        with whole_file(out) as draft:
+            draft.write_text(_page(description, judgement, card), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
+    return out
+
+
+def detector_card(
+    description: DetectorDescription,
+    judgement: DetectionJudgement,
+    disagreement: float,
+    int8: str,
+) -> str:
+    """What a detector is and how good, as Markdown."""
+    data, figures = description.data, description.validation
+    colour = "gray" if description.channels == 1 else "colour"
+    lines = [
+        f"# Model card: {description.network}",
+        "",
+        "Finds faces: boxes from forehead to chin and from temple to temple.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| input | {description.width} x {description.height} {colour}, or any multiples of "
+        f"{description.multiple} |",
+        f"| smallest face | {description.face:g} pixels high in the input |",
+        f"| a box is a face from a score of | {description.score:.3f} |",
+        f"| trained on | scenes made of {data['training_pictures']} pictures with faces and "
+        f"{data['training_backgrounds']} without |",
+        f"| validated on | {len(judgement.pictures)} scenes made of {data['validation_pictures']} "
+        f"pictures of other people or events and {data['validation_backgrounds']} backgrounds |",
+        f"| made by | facectrl-fast {description.version} |",
+        f"| PyTorch and ONNX Runtime differ by | {disagreement:.1e} at most |",
+        f"| quantised to int8 | {int8} |",
+        "",
+        "## On the validation scenes",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| average precision at an overlap of {MATCHED:g} | {figures['average_precision']:.3f} |",
+        f"| faces found | {figures['recall']:.1%} |",
+        f"| false boxes a scene | {figures['false_boxes']:.3f} |",
+        f"| overlap of found faces, median | {figures['overlap']:.3f} |",
+    ]
+    for least, below in SIZES:
+        recall = judgement.recall(description.score, (least, below))
+        if not np.isnan(recall):
+            what = f"from {least:.0%}" + (f" to {below:.0%}" if np.isfinite(below) else " on")
+            lines.append(f"| faces found, {what} of the height | {recall:.1%} |")
+    lines += [
+        "",
+        "Scenes are harder than webcams: faces are cut off, covered, blurred and in the dark.",
+        "The model was chosen and its threshold set by these scenes.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _precision_recall(judgement: DetectionJudgement, score: float) -> Figure:
+    figure = Figure((8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    recall, precision = judgement.curve()
+    left.plot(recall, precision, color=BLUE)
+    left.plot(
+        judgement.recall(score),
+        precision[max(int((judgement.scores >= score).sum()) - 1, 0)] if len(precision) else 0,
+        "o",
+        color=ORANGE,
+        label=f"used: {score:.2f}",
+    )
+    left.set(title="Precision and recall", xlabel="faces found", ylabel="boxes that are faces")
+    left.legend(frameon=False)
+    right.plot(judgement.scores, recall, color=BLUE, label="faces found")
+    false = np.cumsum(~judgement.right) / max(len(judgement.pictures), 1)
+    right.plot(judgement.scores, false, color=ORANGE, label="false boxes a scene")
+    right.axvline(score, color=GRAY, linestyle=":")
+    right.set(title="Choice of the threshold", xlabel="least score", ylim=(0, 1))
+    right.legend(frameon=False)
+    return figure
+
+
+def _sheets(
+    pictures: Sequence[JudgedPicture], scenes: Sequence[Scene], score: float
+) -> tuple[UInt8Array, UInt8Array]:
+    """Scenes with mistakes, and scenes without any."""
+    wrong: list[UInt8Array] = []
+    right: list[UInt8Array] = []
+    for picture, scene in zip(pictures, scenes, strict=True):
+        if len(wrong) >= SHOWN and len(right) >= SHOWN:
+            break
+        found = [face for face in picture.found if face.score >= score]
+        missed = [
+            box for box in picture.faces if all(overlap(box, face.box) < MATCHED for face in found)
+        ]
+        image = _colour(scene.image)
+        for box in picture.faces:
+            _draw(image, box, (0, 140, 255) if box in missed else (255, 255, 255))
+        false = False
+        for face in found:
+            known = any(overlap(face.box, box) >= MATCHED for box in picture.faces)
+            known |= any(overlap(face.box, box) > 0 for box in picture.doubtful)
+            false |= not known
+            _draw(image, face.box, (255, 120, 40) if known else (0, 0, 255))
+        (wrong if missed or false else right).append(image)
+    return _sheet(wrong), _sheet(right)
+
+
+def _sheet(images: Sequence[UInt8Array]) -> UInt8Array:
+    if not images:
+        return np.full((16, 16, 3), 255, np.uint8)
+    some = list(images[:SHOWN])
+    some += [np.full_like(some[0], 255)] * (-len(some) % COLUMNS)
+    rows = [np.hstack(some[k : k + COLUMNS]) for k in range(0, len(some), COLUMNS)]
+    return np.vstack(rows)
+
+
+def _colour(image: UInt8Array) -> UInt8Array:
+    planes = np.repeat(image, 3, axis=0) if len(image) == 1 else image
+    return np.ascontiguousarray(np.moveaxis(planes, 0, 2))
+
+
+def _draw(image: UInt8Array, box: tuple[float, ...], colour: tuple[int, int, int]) -> None:
+    x, y, width, height = (round(value) for value in box)
+    cv2.rectangle(image, (x, y), (x + width, y + height), colour, 1)
+
+
+def _page(description: DetectorDescription, judgement: DetectionJudgement, card: str) -> str:
+    precision = description.validation["average_precision"]
+    return page(
+        f"{description.network}: average precision {precision:.3f}",
+        f"On {len(judgement.pictures)} scenes, of people or events not trained on.",
+        _FIGURES,
+        card,
+    )

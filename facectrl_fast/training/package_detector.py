@@ -1,0 +1,171 @@
+"""Makes the face detector that ships with the program.
+
+    python -m facectrl_fast.training.package_detector DATA BACKGROUNDS WORK
+
+DATA is the folder with lfw/, wider/, beauty/, headphones/, faceness/ and models/ (YuNet, which says
+where the faces of pictures without annotations are). BACKGROUNDS is any folder of pictures, and of
+games' .pk3 archives of them: those in which YuNet sees no face are used. WORK gets the prepared
+pictures and the training run, which goes on after a kill. What ships is written into
+facectrl_fast/models.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter
+from facectrl_fast.errors import UserError
+from facectrl_fast.files import whole_file
+from facectrl_fast.models import PACKAGED_DETECTOR
+from facectrl_fast.training.detector_data import LONGEST_SIDE
+from facectrl_fast.training.detector_run import DetectorOptions, train_detector
+from facectrl_fast.types import PixelFormat, UInt8Array
+from facectrl_fast.vision.yunet import YuNetDetector
+
+OPTIONS = DetectorOptions(steps=20_000)
+SURE = 0.8
+"""YuNet's score from which on a face is taken for one."""
+LEAST_SIDE = 96
+"""Pixels of a background."""
+LEAST_CONTRAST = 8.0
+"""Standard deviation of a background's gray values."""
+MOST_OF_AN_ARCHIVE = 900
+"""Pictures, drawn at random: textures are much alike."""
+
+
+def label_portraits(folders: Sequence[Path], yunet: Path, out: Path) -> None:
+    """Make a set in WIDER FACE's layout of pictures without annotations.
+
+    Args:
+        folders: with pictures below them.
+        yunet: the model that finds their faces.
+        out: the set's folder.
+    """
+    detector = YuNetDetector(yunet, least_share=0.1, least_pixels=40)
+    images = out / "WIDER_train" / "images"
+    images.mkdir(parents=True)
+    lines = []
+    for folder in folders:
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+            image = cv2.imread(str(path))
+            if image is None:
+                continue
+            faces = [
+                face
+                for face in detector.detect(np.asarray(image, np.uint8), PixelFormat.BGR24)
+                if face.score >= SURE
+            ]
+            if faces:
+                name = f"{folder.parent.name}-{path.parent.name}-{path.stem}.png"
+                cv2.imwrite(str(images / name), image)
+                rows = [" ".join(str(round(v)) for v in face.box) for face in faces]
+                lines += [name, str(len(rows)), *(f"{row} 0 0 0 0 0 0" for row in rows)]
+    split = out / "wider_face_split"
+    split.mkdir()
+    (split / "wider_face_train_bbx_gt.txt").write_text("\n".join(lines) + "\n")
+
+
+def gather_backgrounds(folder: Path, faceness: Path, yunet: Path, out: Path) -> None:
+    """Write pictures without faces into ``out``.
+
+    Args:
+        folder: with pictures and archives below it.
+        faceness: an .npz with ``input`` and ``target``, whose patches without faces are used.
+        yunet: the model that looks for faces.
+        out: a new folder.
+    """
+    detector = YuNetDetector(yunet, least_share=0.1, least_pixels=24)
+    out.mkdir(parents=True)
+    number = 0
+    for image in _pictures(folder):
+        scale = min(LONGEST_SIDE / max(image.shape[:2]), 1.0)
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        shown = np.asarray(small, np.uint8)
+        if min(shown.shape[:2]) < LEAST_SIDE or shown.std() < LEAST_CONTRAST:
+            continue
+        if not detector.detect(shown, PixelFormat.BGR24):
+            cv2.imwrite(str(out / f"{number:05}.jpg"), shown)
+            number += 1
+    with np.load(faceness) as stored:
+        patches = stored["input"][stored["target"][:, 0] == 0]
+    for patch in patches:
+        cv2.imwrite(str(out / f"{number:05}.png"), patch)
+        number += 1
+
+
+def _pictures(folder: Path) -> Iterator[UInt8Array]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            yield from _decoded(path.read_bytes())
+        elif path.suffix.lower() == ".pk3":
+            with zipfile.ZipFile(path) as archive:
+                names = [n for n in archive.namelist() if n.lower().endswith(SUFFIXES)]
+                order = np.random.default_rng(0).permutation(len(names))
+                for k in order[:MOST_OF_AN_ARCHIVE]:
+                    yield from _decoded(archive.read(names[k]))
+
+
+def _decoded(coded: bytes) -> Iterator[UInt8Array]:
+    data = np.frombuffer(coded, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is not None:
+        yield np.asarray(image, np.uint8)
+
+
+def _once(out: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder, unless it is there whole."""
+    if not out.exists():
+        draft = out.with_name(f"{out.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        make(draft)
+        draft.rename(out)
+    return out
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; returns the exit status."""
+    if len(arguments) != 3:
+        usage = "python -m facectrl_fast.training.package_detector DATA BACKGROUNDS WORK"
+        print(f"usage: {usage}", file=sys.stderr)
+        return 2
+    data, backgrounds, work = map(Path, arguments)
+    yunet = data / "models" / "face_detection_yunet_2023mar.onnx"
+    run = work / "tiny"
+    try:
+        folders = [data / "beauty" / "Images", data / "headphones"]
+        portraits = _once(work / "portraits", partial(label_portraits, folders, yunet))
+        faceness = data / "faceness" / "faces_bgr64.npz"
+        gather = partial(gather_backgrounds, backgrounds, faceness, yunet)
+        faceless = _once(work / "faceless", gather)
+        if not (run / "report.html").exists():
+            train_detector(
+                [data / "lfw" / "gray160_bbx_gt.txt", data / "wider", portraits],
+                [faceless],
+                run,
+                OPTIONS,
+                FaceFilter(),
+                lambda line: print(line, flush=True),
+                progress_bar=sys.stderr.isatty(),
+            )
+        with whole_file(PACKAGED_DETECTOR) as draft:
+            shutil.copyfile(run / "model.onnx", draft)
+    except OSError as error:
+        print(f"package_detector: {error}", file=sys.stderr)
+        return 1
+    except UserError as error:
+        print(f"package_detector: {error}", file=sys.stderr)
+        return error.status
+    print(f"{PACKAGED_DETECTOR} is new; see {run / 'report.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

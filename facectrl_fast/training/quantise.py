@@ -1,0 +1,68 @@
+"""Models of whole numbers: int8 weights and activations, by ONNX Runtime's own tools."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from facectrl_fast.types import Float32Array
+
+
+class _Inputs(CalibrationDataReader):  # type: ignore[misc]  # it tells no types
+    """Inputs that show how large activations get."""
+
+    def __init__(self, name: str, batches: Sequence[Float32Array]) -> None:
+        self._name = name
+        self._batches = iter(batches)
+
+    def get_next(self) -> dict[str, Float32Array] | None:
+        """One after the other, then None."""
+        batch = next(self._batches, None)
+        return None if batch is None else {self._name: batch}
+
+
+def quantised(model: onnx.ModelProto, batches: Sequence[Float32Array]) -> onnx.ModelProto:
+    """The same model in int8, its metadata kept.
+
+    Args:
+        model: of one input.
+        batches: typical inputs.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plain, prepared, small = (
+            Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "small")
+        )
+        onnx.save(model, plain)
+        before = logging.root.level
+        logging.root.setLevel(logging.ERROR)  # it advises on what was just done
+        try:
+            quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+            quantize_static(
+                str(prepared),
+                str(small),
+                _Inputs(model.graph.input[0].name, batches),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
+        finally:
+            logging.root.setLevel(before)
+        made = onnx.load(small)
+    del made.metadata_props[:]
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(made, told)
+    return made

@@ -1,0 +1,85 @@
+"""Webcam scenes that face detectors learn from."""
+
+import numpy as np
+import pytest
+
+from facectrl_fast.dataset.webcam_scenes import SMALLEST, FacePicture, WebcamScenes
+
+SIZE = (96, 128)
+NONE = np.zeros((0, 4), np.float32)
+
+
+def bright_face(channels=1, doubtful=NONE):
+    """A dark picture in which the face's box is bright."""
+    image = np.full((channels, 120, 100), 30, np.uint8)
+    image[:, 40:80, 35:65] = 230
+    return FacePicture(image, np.array([[35, 40, 30, 40]], np.float32), doubtful)
+
+
+def backgrounds(channels=1):
+    rng = np.random.default_rng(5)
+    return [rng.integers(0, 60, (channels, 70, 90), dtype=np.uint8) for _ in range(3)]
+
+
+def test_a_scene_depends_on_seed_epoch_and_index_alone():
+    first, second = (WebcamScenes([bright_face()] * 4, backgrounds(), SIZE, 7) for _ in range(2))
+    for key in ((0, 0), (0, 3), (5, 1)):
+        np.testing.assert_array_equal(first.scene(*key).image, second.scene(*key).image)
+        np.testing.assert_array_equal(first.scene(*key).boxes, second.scene(*key).boxes)
+    images = {first.scene(epoch, 0).image.tobytes() for epoch in range(8)}
+    assert len(images) == 8
+
+
+def test_scenes_have_the_size_and_boxes_of_faces_that_are_seen():
+    scenes = WebcamScenes([bright_face()], backgrounds(), SIZE)
+    heights, brighter, counts = [], [], []
+    for epoch in range(300):
+        scene = scenes.scene(epoch, 0)
+        assert scene.image.shape == (1, *SIZE)
+        assert scene.image.dtype == np.uint8
+        counts.append(len(scene.boxes))
+        for x, y, width, height in scene.boxes.tolist():
+            heights.append(height / SIZE[0])
+            assert width > 0
+            inside = scene.image[
+                0,
+                max(round(y + height / 4), 0) : round(y + 3 * height / 4),
+                max(round(x + width / 4), 0) : round(x + 3 * width / 4),
+            ]
+            if inside.size:
+                brighter.append(inside.mean() > scene.image.mean())
+    assert min(heights) >= SMALLEST
+    assert max(heights) > 0.9
+    # Some are covered, or the light turned them.
+    assert np.mean(brighter) > 0.85
+    assert 0.1 < counts.count(0) / len(counts) < 0.5
+
+
+def test_doubtful_faces_are_never_to_be_found():
+    small = np.array([[5, 5, 20, 26]], np.float32)
+    scenes = WebcamScenes([bright_face(doubtful=small)], backgrounds(), SIZE)
+    made = [scenes.scene(epoch, 0) for epoch in range(100)]
+    assert all(len(scene.boxes) <= 1 for scene in made)
+    assert any(len(scene.doubtful) for scene in made)
+
+
+def test_without_backgrounds_there_are_walls():
+    scenes = WebcamScenes([bright_face()], [], SIZE)
+    assert any(len(scenes.scene(epoch, 0).boxes) for epoch in range(10))
+
+
+def test_the_channels_of_a_gray_picture_in_colour_are_alike():
+    gray = WebcamScenes([bright_face()], backgrounds(), SIZE)
+    colour = WebcamScenes([bright_face(3)], [np.repeat(b, 3, 0) for b in backgrounds()], SIZE)
+    for epoch in range(10):
+        one, three = gray.scene(epoch, 0), colour.scene(epoch, 0)
+        assert three.image.shape == (3, *SIZE)
+        for plane in three.image:
+            np.testing.assert_array_equal(plane, one.image[0])
+        np.testing.assert_array_equal(three.boxes, one.boxes)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (128, 160), (224, 224)])
+def test_any_size_will_do(size):
+    scenes = WebcamScenes([bright_face()], backgrounds(), size)
+    assert all(scenes.scene(epoch, 0).image.shape == (1, *size) for epoch in range(20))

@@ -1,0 +1,229 @@
+"""Real, small training runs of face detectors."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
+
+from facectrl_fast.cli import main  # noqa: E402
+from facectrl_fast.evaluation.detection import overlap  # noqa: E402
+from facectrl_fast.training.detector_loss import Anchors, detector_loss, match  # noqa: E402
+from facectrl_fast.training.detector_network import ARCHITECTURES  # noqa: E402
+from facectrl_fast.types import PixelFormat  # noqa: E402
+from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
+from facectrl_fast.vision.ssd import SsdDetector  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+SMALL = ["--input-size", "96x64", "--batch-size", "16", "--width", "0.5"]
+SMALL += ["--validation-scenes", "60"]
+
+
+def face(image, x, y, size):
+    """A cross in a bright disc is what passes for a face here."""
+    centre = (x + size // 2, y + size // 2)
+    axes = (round(size * 0.38), size // 2)
+    cv2.ellipse(image, centre, axes, 0, 0, 360, (210, 220, 230), -1)
+    cv2.line(image, (x + size // 3, centre[1]), (x + 2 * size // 3, centre[1]), (20, 30, 40), 3)
+    cv2.line(image, (centre[0], y + size // 4), (centre[0], y + 3 * size // 4), (20, 30, 40), 3)
+    return round(centre[0] - axes[0]), y, 2 * axes[0], size
+
+
+@pytest.fixture
+def wider(tmp_path):
+    """A set in WIDER FACE's layout: a face a picture, and some pictures without."""
+    rng = np.random.default_rng(0)
+    images = tmp_path / "set/WIDER_train/images"
+    images.mkdir(parents=True)
+    lines = []
+    for number in range(40):
+        image = cv2.resize(rng.integers(0, 120, (6, 8, 3), dtype=np.uint8), (120, 100))
+        name = f"{'abcdefghij'[number % 10]}_{number}.png"
+        lines.append(name)
+        if number < 34:
+            box = face(image, *rng.integers(5, 30, 2).tolist(), int(rng.integers(40, 60)))
+            lines += ["1", " ".join(map(str, box)) + " 0 0 0 0 0 0"]
+        else:
+            lines += ["0", "0 0 0 0 0 0 0 0 0 0"]
+        cv2.imwrite(str(images / name), image)
+    split = tmp_path / "set/wider_face_split"
+    split.mkdir()
+    (split / "wider_face_train_bbx_gt.txt").write_text("\n".join(lines) + "\n")
+    return tmp_path / "set"
+
+
+def arguments(wider, out, *more, steps=40, every=20):
+    options = ["--steps", str(steps), "--evaluate-every", str(every), *SMALL]
+    return ["train", "detector", str(wider), "--out", str(out), *options, *more]
+
+
+def outputs(model, channels=1):
+    picture = np.random.default_rng(0).random((1, channels, 64, 96), np.float32)
+    return SsdDetector(model).run(picture)
+
+
+def test_a_detector_learns_and_leaves_a_model_that_run_uses(wider, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(arguments(wider, out, steps=400, every=100)) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("average precision") == 5
+    description = SsdDetector(out / "model.onnx").description
+    assert description.network == "tiny"
+    assert (description.height, description.width) == (64, 96)
+    assert description.validation["average_precision"] > 0.3
+    assert description.data["training_backgrounds"] == 5
+    image = np.full((200, 300, 3), 60, np.uint8)
+    box = face(image, 100, 40, 90)
+    found = SsdDetector(out / "model.onnx").detect(image, PixelFormat.BGR24)
+    assert overlap(found[0].box, box) > 0.5
+    page = (out / "report.html").read_text()
+    for name in ("curves", "precision_recall", "misses", "hits"):
+        assert f'src="{name}.png"' in page
+        assert cv2.imread(str(out / f"{name}.png")) is not None
+    assert "average precision" in (out / "card.md").read_text()
+    assert list((out / "tensorboard").glob("events.*"))
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_the_same(wider, tmp_path, capsys):
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "facectrl_fast", *arguments(wider, tmp_path / "killed")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process.stdout as lines:
+        for line in lines:
+            if line.startswith("epoch 1"):
+                break
+        os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    # Into any folder: hosted machines go away, mounted ones stay.
+    (tmp_path / "killed").rename(tmp_path / "moved")
+    assert main(arguments(wider, tmp_path / "moved")) == 0
+    assert "continuing the run" in capsys.readouterr().out
+    assert main(arguments(wider, tmp_path / "undisturbed")) == 0
+    for killed, undisturbed in zip(
+        outputs(tmp_path / "moved/model.onnx"),
+        outputs(tmp_path / "undisturbed/model.onnx"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(killed, undisturbed)
+
+
+def test_the_seed_s_architecture_trains_in_colour_from_random_weights(wider, tmp_path):
+    more = ["--arch", "mobilenet-v2-ssd", "--aspects", "1,2,0.5", "--colour"]
+    assert main(arguments(wider, tmp_path / "run", *more, steps=2, every=1)) == 0
+    description = SsdDetector(tmp_path / "run/model.onnx").description
+    assert description.network == "mobilenet-v2-ssd"
+    assert description.channels == 3
+    assert description.levels[0].aspects == (1, 2, 0.5)
+    assert description.multiple == 32
+    image = np.full((200, 300, 3), 60, np.uint8)
+    SsdDetector(tmp_path / "run/model.onnx").detect(image, PixelFormat.BGR24)
+    SsdDetector(tmp_path / "run/model.onnx").detect(image[:, :, 0], PixelFormat.GRAY8)
+
+
+def test_problems_are_counted_and_named_and_not_fatal_below_a_limit(wider, tmp_path, capsys):
+    annotations = wider / "wider_face_split/wider_face_train_bbx_gt.txt"
+    text = annotations.read_text()
+    (wider / "WIDER_train/images/b_1.png").unlink()
+    (wider / "WIDER_train/images/c_2.png").write_bytes(b"no picture")
+    annotations.write_text(text + "bad line\n")
+    assert main(arguments(wider, tmp_path / "run", steps=1, every=1)) == 0
+    printed = capsys.readouterr().out
+    assert "3 problems" in printed
+    assert "b_1.png" in printed
+    annotations.write_text(text.replace("_1", "_x"))
+    assert main(arguments(wider, tmp_path / "other", steps=1, every=1)) == 1
+    error = capsys.readouterr().err
+    assert "problems" in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "other").exists()
+
+
+def test_boxes_outside_of_their_picture_are_problems(wider, tmp_path, capsys):
+    annotations = wider / "wider_face_split/wider_face_train_bbx_gt.txt"
+    annotations.write_text(
+        annotations.read_text().replace("a_0.png\n1\n", "a_0.png\n2\n900 900 50 50 0 0 0 0 0 0\n")
+    )
+    assert main(arguments(wider, tmp_path / "run", steps=1, every=1)) == 0
+    assert "a_0.png: a face lies outside of the picture" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--input-size", "100x64"], "multiples of 16"),
+        (["--arch", "mobilenet-v2-ssd", "--input-size", "96x48"], "multiples of 32"),
+        (["--weights", "/nowhere.pth"], "begins with random weights"),
+        (["--arch", "mobilenet-v2-ssd", "--weights", "/nowhere.pth", "--width", "1"], "no weights"),
+        (["--negatives", "/nowhere"], "holds no pictures"),
+    ],
+)
+def test_bad_input_is_told_in_a_line(wider, tmp_path, capsys, more, complaint):
+    assert main(arguments(wider, tmp_path / "run", *more)) == 1
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert len(error.splitlines()) == 1
+
+
+def test_people_are_needed_on_both_sides(wider, tmp_path, capsys):
+    annotations = wider / "wider_face_split/wider_face_train_bbx_gt.txt"
+    annotations.write_text("\n".join(annotations.read_text().splitlines()[:3]) + "\n")
+    assert main(arguments(wider, tmp_path / "run")) == 1
+    assert "fewer than two people" in capsys.readouterr().err
+
+
+LEVELS = (AnchorLevel(8, (16.0,), (1.0,)), AnchorLevel(16, (40.0,), (1.0,)))
+NONE = torch.zeros(1, 0, 4)
+
+
+def test_every_face_has_an_anchor_and_doubtful_ones_are_left_alone():
+    anchors = Anchors(LEVELS, 32, 48)
+    # Nothing like any anchor, but somebody has to find it.
+    odd = torch.tensor([[[2.0, 2.0, 44.0, 7.0]]])
+    found, matched, asked = match(anchors.corners, odd, NONE)
+    assert found.sum() == 1
+    assert (matched[found] == 0).all()
+    assert asked.all()
+    on_an_anchor = anchors.corners[3][None, None]
+    found, _, asked = match(anchors.corners, NONE.new_full((1, 1, 4), torch.nan), on_an_anchor)
+    assert not found.any()
+    assert not asked[0, 3]
+    assert asked.sum() > 0
+
+
+def test_the_loss_falls_as_boxes_and_scores_get_better():
+    anchors = Anchors(LEVELS, 32, 48)
+    faces = torch.tensor([[[4.0, 4.0, 20.0, 20.0], [torch.nan] * 4]])
+    found, _, _ = match(anchors.corners, faces, NONE)
+    logits = torch.full(found.shape, -6.0)
+    offsets = torch.zeros(*found.shape, 4)
+    blind = detector_loss(anchors, logits, offsets, faces, NONE)
+    seeing = detector_loss(anchors, torch.where(found, 3.0, -6.0), offsets, faces, NONE)
+    assert seeing < blind
+    apart = detector_loss(anchors, logits, offsets + 9, faces, NONE)
+    assert apart > blind
+    nobody = torch.full((1, 1, 4), torch.nan)
+    assert detector_loss(anchors, logits, offsets, nobody, NONE) < 0.01
+    assert torch.isfinite(detector_loss(anchors, logits, offsets * torch.nan, nobody, NONE))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_networks_give_what_their_levels_say(name, channels):
+    architecture = ARCHITECTURES[name]
+    levels = architecture.levels((0.8, 1.2))
+    network = architecture.build(levels, 0.5, channels, None).eval()
+    side = 2 * architecture.multiple
+    given = network(torch.zeros(2, channels, side, 2 * side))
+    for level, (logits, offsets) in zip(levels, given, strict=True):
+        grid = level.grid(side, 2 * side)
+        assert logits.shape == (2, len(level.shapes), *grid)
+        assert offsets.shape == (2, 4 * len(level.shapes), *grid)

@@ -1,0 +1,149 @@
+"""Our own detector and its files."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from facectrl_fast.errors import UserError
+from facectrl_fast.models import PACKAGED_DETECTOR, PACKAGED_MODEL
+from facectrl_fast.types import PixelFormat
+from facectrl_fast.vision.anchors import AnchorLevel
+from facectrl_fast.vision.detect import open_detector
+from facectrl_fast.vision.detector_file import DetectorDescription
+from facectrl_fast.vision.ssd import SsdDetector
+from tests.pictures import convert, empty_room, face_in_portrait, overlap, portrait
+
+
+def rewritten(tmp_path, **changes):
+    """The packaged detector with other metadata."""
+    model = onnx.load(PACKAGED_DETECTOR)
+    entries = {entry.key: entry.value for entry in model.metadata_props} | changes
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {k: v for k, v in entries.items() if v is not None})
+    path = tmp_path / "changed.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def test_it_is_the_default():
+    assert open_detector().name == "tiny"
+    assert open_detector("auto", PACKAGED_DETECTOR).name == "tiny"
+
+
+def test_it_is_small():
+    assert PACKAGED_DETECTOR.stat().st_size <= 300_000
+
+
+@pytest.mark.parametrize("least_share", [1 / 6, 0.3, 0.5])
+def test_what_is_smaller_than_asked_for_is_searched_for_in_less(least_share):
+    detector = SsdDetector()
+    rows, columns = detector._input_size(480, 640, least_share)
+    face = least_share * rows
+    assert face >= detector.description.face * 0.7
+    assert rows % detector.description.multiple == columns % detector.description.multiple == 0
+    assert columns / rows == pytest.approx(640 / 480, rel=0.2)
+
+
+def test_the_score_falls_when_the_face_goes():
+    """Moved out of the picture step by step, a face scores less and is lost for good."""
+    detector = SsdDetector(sensitive=True)
+    scores = []
+    for shift in range(0, 480, 40):
+        faces = detector.detect(portrait(1.5, shift=(shift, 0)), PixelFormat.BGR24)
+        scores.append(max((face.score for face in faces), default=0.0))
+    assert scores[0] > detector.used_score
+    assert scores[-1] < detector.used_score
+    gone = next(k for k, score in enumerate(scores) if score < detector.used_score)
+    assert all(score < detector.used_score for score in scores[gone:])
+
+
+def test_a_part_of_a_frame_will_do():
+    image = portrait(1.5)
+    x, y, width, height = (round(v) for v in face_in_portrait(1.5))
+    left, top = x - width // 2, y - height // 2
+    part = image[top : top + 2 * height, left : left + 2 * width]
+    face = SsdDetector().detect(part, PixelFormat.BGR24, 0.3)[0]
+    fx, fy, fw, fh = face.box
+    assert overlap((fx + left, fy + top, fw, fh), face_in_portrait(1.5)) > 0.6
+
+
+@pytest.mark.parametrize("size", [(160, 120), (320, 180), (1280, 720), (480, 640), (66, 48)])
+def test_any_size_of_picture_will_do(size):
+    image = portrait(size[1] / 320, size=size)
+    faces = SsdDetector().detect(image, PixelFormat.BGR24)
+    assert overlap(faces[0].box, face_in_portrait(size[1] / 320, size=size)) > 0.5
+
+
+def test_many_sizes_do_not_pile_up():
+    detector = SsdDetector()
+    for height in range(40, 400, 8):
+        detector.detect(empty_room((300, height)), PixelFormat.BGR24, 0.1)
+    assert len(detector._inputs) <= 16
+
+
+def test_metadata_comes_back():
+    described = DetectorDescription(
+        (AnchorLevel(8, (16.0, 26.0), (0.8, 1.2)), AnchorLevel(32, (70.0,), (1.0,))),
+        "tiny",
+        height=96,
+        width=224,
+        channels=3,
+        score=0.4,
+        data={"training_pictures": 3},
+        validation={"average_precision": 0.9},
+        version="1",
+    )
+    assert DetectorDescription.from_metadata(described.to_metadata(), "it") == described
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("anchors", "[]"),
+        ("anchors", json.dumps([{"stride": 8, "sizes": [], "aspects": [1]}])),
+        ("anchors", json.dumps([{"stride": 8, "sizes": [1e9], "aspects": [1]}])),
+        ("anchors", json.dumps([{"stride": 8, "sizes": [9] * 9, "aspects": [1] * 9}])),
+        ("anchors", json.dumps([{"stride": True, "sizes": [9], "aspects": [1]}])),
+        ("anchors", "nonsense"),
+        ("input", json.dumps({"height": 128, "width": 160, "channels": 2, "face": 20})),
+        ("input", json.dumps({"height": -1, "width": 160, "channels": 1, "face": 20})),
+        ("thresholds", json.dumps({"score": 1.0, "overlap": 0.3})),
+        ("thresholds", json.dumps({"score": "high", "overlap": 0.3})),
+        ("thresholds", None),
+        ("validation", "[1]"),
+    ],
+)
+def test_damaged_metadata_is_told(tmp_path, key, value):
+    with pytest.raises(UserError, match=r"metadata is damaged .*; train it again"):
+        SsdDetector(rewritten(tmp_path, **{key: value}))
+
+
+def test_metadata_of_another_network_is_told(tmp_path):
+    anchors = json.dumps([{"stride": 8, "sizes": [16], "aspects": [1]}])
+    with pytest.raises(UserError, match="does not fit its metadata"):
+        SsdDetector(rewritten(tmp_path, anchors=anchors))
+
+
+def test_a_model_for_another_task_is_told():
+    with pytest.raises(UserError, match="for the task 'headphones', not for 'faces'"):
+        open_detector("tiny", PACKAGED_MODEL)
+
+
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_formats_agree(pixel_format):
+    detector = SsdDetector()
+    gray = detector.detect(convert(portrait(1.5), PixelFormat.GRAY8), PixelFormat.GRAY8)[0]
+    same = detector.detect(convert(portrait(1.5), pixel_format), pixel_format)[0]
+    assert overlap(gray.box, same.box) > 0.9
+    assert same.score == pytest.approx(gray.score, abs=0.1)
+
+
+def test_a_level_s_anchors_lie_on_its_grid():
+    level = AnchorLevel(16, (32.0,), (0.5, 2.0))
+    boxes = level.boxes(32, 48)
+    assert boxes.shape == (2 * 2 * 3, 4)
+    np.testing.assert_allclose(boxes[0], (8, 8, 32 * 0.5**0.5, 32 / 0.5**0.5))
+    np.testing.assert_allclose(boxes[5], (40, 24, 32 * 0.5**0.5, 32 / 0.5**0.5))
+    np.testing.assert_allclose(boxes[6, 2:], (32 * 2**0.5, 32 / 2**0.5))
