@@ -139,6 +139,5 @@ class HeadphoneData(lightning.LightningDataModule):
             self.batch_size,
             sampler=order,
             num_workers=workers,
-            persistent_workers=workers > 0,
             drop_last=drop_last,
         )

@@ -288,5 +288,4 @@ class DetectorData(lightning.LightningDataModule):
             self._batch_size,
             sampler=order,
             num_workers=workers,
-            persistent_workers=workers > 0,
         )

@@ -121,7 +121,7 @@ class MobileNetV2Ssd(nn.Module):
         fine, coarse = levels
         self.heads = nn.ModuleList(
             [
-                Head(self.backbone.channels[self.BEFORE], len(fine.shapes)),
+                Head(self.backbone.channels[self.BEFORE - 1], len(fine.shapes)),
                 Head(self.backbone.channels[-1], len(coarse.shapes)),
             ]
         )

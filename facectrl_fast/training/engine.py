@@ -175,6 +175,8 @@ def fit_module(
         callbacks=callbacks,
         plugins=[_WholeCheckpoints()],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        # Workers fetch ahead: made anew, they see an epoch that is begun, not the one before.
+        reload_dataloaders_every_n_epochs=1,
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
