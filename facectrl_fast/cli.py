@@ -6,7 +6,9 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from facectrl_fast.arguments import PROGRAM, make_parser
 from facectrl_fast.config import CalibrateOptions, CollectOptions, RunOptions
@@ -145,18 +147,17 @@ def _train(options: argparse.Namespace) -> int:
     return _train_headphones(options, out)
 
 
+def _given(options: argparse.Namespace, kind: type) -> dict[str, Any]:
+    """The fields of a dataclass that the command line says something of."""
+    said = {field.name: getattr(options, field.name, None) for field in fields(kind)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 def _train_headphones(options: argparse.Namespace, out: Path) -> int:
     from facectrl_fast.training.run import TrainingOptions, train
     from facectrl_fast.training.tasks import TASKS
 
-    chosen = TrainingOptions(
-        epochs=options.epochs,
-        patience=options.patience,
-        batch_size=options.batch_size,
-        expansion=options.expansion,
-        devices=options.devices,
-        seed=options.seed,
-    )
+    chosen = TrainingOptions(**_given(options, TrainingOptions))
     bar = sys.stderr.isatty()
     result = train(TASKS[options.task], options.dataset, out, chosen, print, progress_bar=bar)
     print(
@@ -169,11 +170,7 @@ def _train_headphones(options: argparse.Namespace, out: Path) -> int:
 def _train_faceness(options: argparse.Namespace, out: Path) -> int:
     from facectrl_fast.training.faceness import FacenessOptions, train_faceness
 
-    chosen = {
-        name: getattr(options, name)
-        for name in FacenessOptions.__dataclass_fields__
-        if getattr(options, name) is not None
-    }
+    chosen = _given(options, FacenessOptions)
     bar = sys.stderr.isatty()
     result = train_faceness(options.dataset, out, FacenessOptions(**chosen), print, bar)
     print(
@@ -187,11 +184,7 @@ def _train_detector(options: argparse.Namespace, out: Path) -> int:
     from facectrl_fast.dataset.wider import FaceFilter
     from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 
-    chosen = {
-        name: getattr(options, name)
-        for name in DetectorOptions.__dataclass_fields__
-        if getattr(options, name, None) is not None
-    }
+    chosen = _given(options, DetectorOptions)
     if options.input_size is not None:
         chosen["width"], chosen["height"] = options.input_size
     chosen["channels"] = 3 if options.colour else 1

@@ -32,6 +32,7 @@ from facectrl_fast.training.engine import (
     MODEL,
     REPORT,
     OptimizerChoice,
+    RunResult,
     Schedule,
     check_devices,
     claim,
@@ -75,15 +76,11 @@ class DetectorOptions:
 
 
 @dataclass(frozen=True)
-class DetectorResult:
+class DetectorResult(RunResult):
     """How a training run ended."""
 
-    model: Path
-    report: Path
     average_precision: float
     """At an overlap of a half, on the validation scenes."""
-    disagreement: float
-    """Between PyTorch's and ONNX Runtime's outputs."""
 
 
 def train_detector(
@@ -229,7 +226,7 @@ def _finish(
     report = write_report(
         out / REPORT, described, judgement, scenes, module.history, disagreement, int8
     )
-    return DetectorResult(model, report, precision, disagreement)
+    return DetectorResult(model, report, disagreement, precision)
 
 
 def _try_int8(

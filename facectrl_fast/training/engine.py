@@ -112,6 +112,16 @@ class TrainedModule(lightning.LightningModule):
 
 
 @dataclass(frozen=True)
+class RunResult:
+    """What a run leaves."""
+
+    model: Path
+    report: Path
+    disagreement: float
+    """Between PyTorch's and ONNX Runtime's outputs."""
+
+
+@dataclass(frozen=True)
 class Schedule:
     """How long and where a run trains."""
 

@@ -27,6 +27,7 @@ from facectrl_fast.training.engine import (
     MODEL,
     REPORT,
     OptimizerChoice,
+    RunResult,
     Schedule,
     TrainedModule,
     check_devices,
@@ -65,16 +66,12 @@ class FacenessOptions:
 
 
 @dataclass(frozen=True)
-class FacenessResult:
+class FacenessResult(RunResult):
     """How such a run ended."""
 
-    model: Path
-    report: Path
     roc_auc: float
     """On the test patches, which nothing was chosen by."""
     accuracy: float
-    disagreement: float
-    """Between PyTorch's and ONNX Runtime's probabilities."""
 
 
 def seed_network() -> nn.Module:
@@ -92,7 +89,7 @@ def seed_network() -> nn.Module:
 
 
 def small_network() -> nn.Module:
-    """Ours: filters that see shapes, a hundredth of the weights."""
+    """Ours: filters that see shapes, with less than half of the weights."""
 
     def block(inputs: int, outputs: int) -> nn.Sequential:
         return nn.Sequential(
@@ -347,7 +344,7 @@ def _finish(
     model = out / MODEL
     apart = write_checked(proto, model, disagreement)
     report = _write_report(out / REPORT, description, module, patches, labels, ours, apart)
-    return FacenessResult(model, report, auc, accuracy, apart)
+    return FacenessResult(model, report, apart, auc, accuracy)
 
 
 def _write_report(

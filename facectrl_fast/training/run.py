@@ -17,6 +17,7 @@ from facectrl_fast.training.data import HeadphoneData
 from facectrl_fast.training.engine import (
     MODEL,
     REPORT,
+    RunResult,
     Schedule,
     check_devices,
     claim,
@@ -51,16 +52,12 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
-class TrainingResult:
+class TrainingResult(RunResult):
     """How a training run ended."""
 
-    model: Path
-    report: Path
     best_epoch: int
     balanced_accuracy: float
     """On the validation pictures."""
-    disagreement: float
-    """Between PyTorch's and ONNX Runtime's probabilities on the validation pictures."""
 
 
 def train(
@@ -219,5 +216,5 @@ def _finish(
         disagreement,
     )
     return TrainingResult(
-        model, report, int(module.best["epoch"]) + 1, judgement.balanced_accuracy, disagreement
+        model, report, disagreement, int(module.best["epoch"]) + 1, judgement.balanced_accuracy
     )

@@ -29,7 +29,7 @@ from typing import Any
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.vision.anchors import AnchorLevel
-from facectrl_fast.vision.model_file import check_task
+from facectrl_fast.vision.model_file import check_task, figures
 
 TASK = "faces"
 MOST_ANCHORS = 64
@@ -98,10 +98,8 @@ class DetectorDescription:
                 face=_number(size["face"], 1, 4096),
                 score=_number(thresholds["score"], 1e-6, 1 - 1e-6),
                 overlap=_number(thresholds["overlap"], 0, 1),
-                data={k: int(v) for k, v in json.loads(metadata.get("data", "{}")).items()},
-                validation={
-                    k: float(v) for k, v in json.loads(metadata.get("validation", "{}")).items()
-                },
+                data={k: int(v) for k, v in figures(metadata, "data")},
+                validation=dict(figures(metadata, "validation")),
                 version=metadata.get("version", ""),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:

@@ -1,6 +1,6 @@
 """Faces by sliding a classifier of patches over a picture, as the seed did.
 
-It takes hundreds of times as long as a detector: for pictures, not for cameras.
+It looks at thousands of patches where a detector looks once: for pictures, not for cameras.
 """
 
 from __future__ import annotations

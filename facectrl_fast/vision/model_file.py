@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,10 +120,8 @@ class ModelDescription:
                 preprocessing=_preprocessing(json.loads(metadata["preprocessing"])),
                 confidence=_probability(thresholds["confidence"]),
                 error=_error(thresholds) if kind == "reconstruction" else None,
-                data={k: int(v) for k, v in json.loads(metadata.get("data", "{}")).items()},
-                validation={
-                    k: float(v) for k, v in json.loads(metadata.get("validation", "{}")).items()
-                },
+                data={k: int(v) for k, v in figures(metadata, "data")},
+                validation=dict(figures(metadata, "validation")),
                 version=metadata.get("version", ""),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -143,6 +141,16 @@ def check_task(metadata: Mapping[str, str], path: Path, wanted: str) -> None:
         )
     if task != wanted:
         raise UserError(f"{path} is a model for the task '{task}', not for '{wanted}'")
+
+
+def figures(metadata: Mapping[str, str], key: str) -> Iterator[tuple[str, float]]:
+    """Names and numbers of an entry that may be missing.
+
+    Raises:
+        ValueError, TypeError, AttributeError: it holds something else.
+    """
+    for name, value in json.loads(metadata.get(key, "{}")).items():
+        yield name, float(value)
 
 
 def _labels(value: Any) -> tuple[str, ...]:
