@@ -210,7 +210,7 @@ struct BoxDecoder {
         }
         std::vector<ScoredBox> boxes;
         {
-            // Safe: the caller's list keeps the arrays alive, and nothing else is touched.
+            // Safe: `outputs` keeps the arrays alive, and nothing else is touched.
             const py::gil_scoped_release unlocked;
             for (const AnchorGrid& each : grids) decode_boxes(each, least_score, boxes);
             boxes = suppress_overlaps(std::move(boxes), most_overlap);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 
 namespace facectrl {
 namespace {
@@ -61,6 +60,7 @@ void decode_boxes(const AnchorGrid& grid, float least_score, std::vector<ScoredB
 std::vector<ScoredBox> suppress_overlaps(std::vector<ScoredBox> boxes, float most_overlap) {
     std::stable_sort(boxes.begin(), boxes.end(),
                      [](const ScoredBox& a, const ScoredBox& b) { return a.score > b.score; });
+    if (boxes.size() > kMostCandidates) boxes.resize(kMostCandidates);
     std::vector<ScoredBox> kept;
     for (const ScoredBox& box : boxes) {
         const bool covered = std::any_of(kept.begin(), kept.end(), [&](const ScoredBox& better) {

@@ -2,6 +2,7 @@
 // without those that a better one covers.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace facectrl {
@@ -34,6 +35,9 @@ constexpr float kSizeStep = 0.2f;
 // Adds the boxes of a grid that score at least `least_score`, which lies between 0 and 1. Outputs
 // that are not numbers score nothing.
 void decode_boxes(const AnchorGrid& grid, float least_score, std::vector<ScoredBox>& boxes);
+
+// Boxes that are looked at, the best ones: a network that sees faces everywhere must not take long.
+constexpr std::size_t kMostCandidates = 2000;
 
 // Best first, and none that overlaps with a better one by more than `most_overlap` (intersection
 // over union).

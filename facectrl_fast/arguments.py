@@ -609,21 +609,21 @@ def _add_evaluate_detector(commands: _Commands[_Parser]) -> None:
         "--boxes",
         type=Path,
         metavar="FILE",
-        help="where the face is in a recording: a line x,y,w,h a frame; frames of zeros are left "
-        "out",
+        help="where the face is in a recording: a line x,y,w,h for each of its frames; those of "
+        "zeros are left out",
     )
     evaluate.add_argument(
         "--reference",
         type=Path,
         metavar="YUNET",
-        help="YuNet's .onnx: what it finds in the full size counts as the truth of a recording",
+        help="YuNet's .onnx: what it finds in 325 rows counts as the truth of a recording",
     )
     evaluate.add_argument(
         "--every",
         type=_positive,
         default=5,
         metavar="N",
-        help="frames of a recording of which one is looked at (default: 5)",
+        help="frames of a recording of which one is looked at, with --reference (default: 5)",
     )
     evaluate.set_defaults(command="evaluate-detector")
 
@@ -637,8 +637,8 @@ def _multiplier(text: str) -> float:
 
 def _aspects(text: str) -> tuple[float, ...]:
     values = tuple(_number(part) for part in text.split(","))
-    if not all(0.1 <= value <= 10 for value in values):
-        raise argparse.ArgumentTypeError(f"'{text}' are not all between 0.1 and 10")
+    if len(values) > 10 or not all(0.1 <= value <= 10 for value in values):
+        raise argparse.ArgumentTypeError(f"'{text}' are not at most ten, from 0.1 to 10")
     return values
 
 

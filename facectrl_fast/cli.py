@@ -131,6 +131,7 @@ def _train(options: argparse.Namespace) -> int:
     _start_logging()
     try:
         import onnxscript  # noqa: F401  # which PyTorch needs, at the very end
+        import pycocotools  # noqa: F401  # and a detector's first evaluation
         import tensorboard  # noqa: F401  # and Lightning
 
         from facectrl_fast.training import engine  # noqa: F401

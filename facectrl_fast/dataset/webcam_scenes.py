@@ -1,6 +1,6 @@
 """Webcam pictures at random, for a face detector to learn from.
 
-A face of a picture is put somewhere into a picture of a webcam's shape: of any size from a seventh
+A face of a picture is put somewhere into a picture of a webcam's shape: of any size from an eighth
 of its height to all of it, rolled, mirrored, before something else, partly behind something, in any
 light, with what lenses, sensors and codecs do. What is pasted has seams; so that seams say nothing,
 pieces of pictures without faces are pasted in the same way, and faces are painted over.
@@ -204,7 +204,7 @@ class _Composition:
         to_y = height * np.clip(rng.normal(0.48, 0.22), 0.05, 0.95)
         image = picture.image[self._channel]
         shrunk = 1.0
-        while scale / shrunk < 0.6:  # warping does not average
+        while scale / shrunk < 0.6 and min(image.shape) > 3:  # warping does not average
             image = np.asarray(
                 cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             )

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -39,6 +40,16 @@ def overlap(first: Box, second: Box) -> float:
         return 0.0
     shared = wide * tall
     return shared / (first[2] * first[3] + second[2] * second[3] - shared)
+
+
+def check_average_precision() -> None:
+    """Fail before long work that ends with it.
+
+    Raises:
+        UserError: pycocotools is missing.
+    """
+    if find_spec("pycocotools") is None:
+        raise UserError("average precision needs pycocotools: pip install 'facectrl-fast[train]'")
 
 
 class DetectionJudgement:
@@ -136,13 +147,10 @@ class DetectionJudgement:
         Raises:
             UserError: pycocotools is missing.
         """
-        try:
-            from pycocotools.coco import COCO
-            from pycocotools.cocoeval import COCOeval
-        except ImportError:
-            raise UserError(
-                "average precision needs pycocotools: pip install 'facectrl-fast[train]'"
-            ) from None
+        check_average_precision()
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
         truth = COCO()
         truth.dataset = self._coco_truth()
         boxes = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +14,13 @@ import cv2
 import numpy as np
 
 from facectrl_fast._native import FrameRing
-from facectrl_fast.dataset.wider import FaceFilter, is_set, locate_set, read_wider
+from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, is_set, locate_set, read_wider
 from facectrl_fast.errors import UserError
-from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
+from facectrl_fast.evaluation.detection import (
+    DetectionJudgement,
+    JudgedPicture,
+    check_average_precision,
+)
 from facectrl_fast.types import Box, PixelFormat, UInt8Array
 from facectrl_fast.vision.detect import Detector, open_detector
 from facectrl_fast.vision.locate import Locator
@@ -113,6 +118,8 @@ def recording_pictures(
     """
     known = None if boxes is None else _read_boxes(boxes)
     for number, image in enumerate(_frames(recording)):
+        if image is None:
+            continue
         if known is not None:
             if number < len(known) and known[number][3] > 0:
                 yield _sorted_by_size(image, (known[number],), ())
@@ -131,12 +138,13 @@ def _sorted_by_size(
     return KnownPicture(image, big, (*doubtful, *(box for box in faces if box[3] < least)))
 
 
-def _frames(recording: Path) -> Iterator[UInt8Array]:
+def _frames(recording: Path) -> Iterator[UInt8Array | None]:
+    """One after the other; None for a picture that cannot be read."""
     if recording.is_dir():
-        for path in sorted(p for p in recording.iterdir() if p.suffix.lower() in (".png", ".jpg")):
+        paths = (p for p in recording.iterdir() if p.suffix.lower() in SUFFIXES)
+        for path in sorted(paths, key=_numbers):
             image = cv2.imread(str(path))
-            if image is not None:
-                yield np.asarray(image, np.uint8)
+            yield None if image is None else np.asarray(image, np.uint8)
         return
     capture = cv2.VideoCapture(str(recording))
     if not capture.isOpened():
@@ -149,6 +157,12 @@ def _frames(recording: Path) -> Iterator[UInt8Array]:
             yield np.asarray(image, np.uint8)
     finally:
         capture.release()
+
+
+def _numbers(path: Path) -> list[tuple[int, str]]:
+    """10.png comes behind 2.png."""
+    parts = re.split(r"(\d+)", path.stem)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _read_boxes(path: Path) -> list[Box]:
@@ -180,8 +194,9 @@ def compare(
         UserError: there are no pictures, or a file is no detector's.
     """
     cv2.setNumThreads(1)
-    for text in detectors:
-        sensitive, as_used = (_opened(text, some) for some in (True, False))
+    check_average_precision()
+    opened = [[_opened(text, some) for some in (True, False)] for text in detectors]
+    for text, (sensitive, as_used) in zip(detectors, opened, strict=True):
         judged, searching, following = [], [], []
         for number, picture in enumerate(pictures()):
             image = picture.image
@@ -207,7 +222,8 @@ def compare(
 
 def _opened(text: str, sensitive: bool) -> Detector:
     """The detector of that name or file; YuNet's file may be followed by @ and a width."""
-    name, at, width = text.partition("@")
+    name, at, width = text.rpartition("@") if not Path(text).exists() else (text, "", "")
+    name = name or text
     path = Path(name)
     if at:
         if not width.isdecimal() or not 32 <= int(width) <= 4096:

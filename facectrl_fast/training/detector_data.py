@@ -24,9 +24,9 @@ LONGEST_SIDE = 320
 """Pixels that pictures keep: more than a scene has."""
 MOST_PROBLEMS = 0.1
 """Share of a set's pictures that may be missing or broken."""
-MOST_FACES = 16
+MOST_FACES = 128
 """Of a scene: a batch holds so many for each."""
-VALIDATION_EPOCH = 1_000_000
+VALIDATION_EPOCH = 1 << 40
 """Scenes of an epoch that training never reaches."""
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -68,7 +68,7 @@ def read_set(
             problems.found.append(f"{entry.path} cannot be read")
             continue
         height, width = image.shape[1:]
-        if not all(_centre_inside(box, width, height) for box in entry.boxes):
+        if not all(_fits(box, width, height) for box in entry.boxes + entry.doubtful):
             problems.found.append(f"{entry.path}: a face lies outside of the picture")
             continue
         image, scale = _shrunk(image)
@@ -134,9 +134,10 @@ def _shrunk(image: UInt8Array) -> tuple[UInt8Array, float]:
     return np.stack(planes).astype(np.uint8), scale
 
 
-def _centre_inside(box: Box, width: int, height: int) -> bool:
+def _fits(box: Box, width: int, height: int) -> bool:
+    """Whether a face's middle is in the picture, of which it may be a part."""
     x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
-    return 0 <= x < width and 0 <= y < height
+    return 0 <= x < width and 0 <= y < height and box[2] <= 2 * width and box[3] <= 2 * height
 
 
 def _group(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ from facectrl_fast.training.engine import (
 )
 from facectrl_fast.training.export import to_onnx, write_checked
 from facectrl_fast.training.quantise import quantised
-from facectrl_fast.types import Float32Array, PixelFormat
+from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import SsdDetector
 
@@ -132,7 +133,7 @@ def train_detector(
         "negatives": [str(path.resolve()) for path in negatives],
         "weights": None if weights is None else str(weights.resolve()),
         # With other pictures the split would be another, and show what was trained on.
-        "pictures": _fingerprint(pictures),
+        "pictures": _fingerprint(pictures, backgrounds),
         "wanted": asdict(wanted),
         **asdict(options),
         "aspects": list(options.aspects),
@@ -187,11 +188,19 @@ def _architecture(options: DetectorOptions, weights: Path | None) -> Architectur
     return architecture
 
 
-def _fingerprint(pictures: Sequence[PictureSet]) -> list[list[int]]:
-    return [
-        [len(each.faces), len(each.backgrounds), int(sum(p.boxes.sum() for p in each.faces))]
-        for each in pictures
-    ]
+def _fingerprint(pictures: Sequence[PictureSet], backgrounds: Sequence[UInt8Array]) -> str:
+    """Tells whether they are the same ones in the same order."""
+    seen = hashlib.sha256()
+    for each in pictures:
+        for picture, group in zip(each.faces, each.groups, strict=True):
+            seen.update(group.encode())
+            for array in (picture.image, picture.boxes, picture.doubtful):
+                seen.update(array.tobytes())
+        for image in each.backgrounds:
+            seen.update(image.tobytes())
+    for image in backgrounds:
+        seen.update(image.tobytes())
+    return seen.hexdigest()
 
 
 def _finish(

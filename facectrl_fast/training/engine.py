@@ -159,7 +159,7 @@ def fit_module(
         KeyboardInterrupt: it was interrupted.
     """
     quiet_lightning()
-    best = ModelCheckpoint(
+    best = _MovableCheckpoint(
         out / _CHECKPOINTS,
         "best",
         monitor=module.SELECTED_BY,
@@ -174,7 +174,7 @@ def fit_module(
         # Behind the others, so that a checkpoint holds what they did at the end of the epoch.
         best,
         # Lightning's own "last" is written with each better one only.
-        ModelCheckpoint(out / _CHECKPOINTS, "last", enable_version_counter=False),
+        _MovableCheckpoint(out / _CHECKPOINTS, "last", enable_version_counter=False),
     ]
     if progress_bar:
         callbacks.append(TQDMProgressBar())
@@ -310,6 +310,23 @@ class _WholeCheckpoints(TorchCheckpointIO):
         whole.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(whole) as draft:
             draft.write_bytes(packed.getvalue())
+
+
+class _MovableCheckpoint(ModelCheckpoint):
+    """Knows its files again where the run's folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        folder = Path(str(self.dirpath))
+
+        def here(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+
+        moved = dict(state_dict, dirpath=self.dirpath)
+        for key in ("best_model_path", "last_model_path", "kth_best_model_path"):
+            moved[key] = here(state_dict[key])
+        known = state_dict["best_k_models"]
+        moved["best_k_models"] = {here(path): score for path, score in known.items()}
+        super().load_state_dict(moved)
 
 
 class _Stopping(EarlyStopping):

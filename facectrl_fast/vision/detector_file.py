@@ -29,7 +29,7 @@ from typing import Any
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.vision.anchors import AnchorLevel
-from facectrl_fast.vision.model_file import check_task, figures
+from facectrl_fast.vision.model_file import DAMAGE, check_task, figures
 
 TASK = "faces"
 MOST_ANCHORS = 64
@@ -46,7 +46,7 @@ class DetectorDescription:
     width: int = 160
     channels: int = 1
     face: float = 20.0
-    """Height of the smallest faces that it was trained to find, in pixels of its input."""
+    """Height of the smallest faces that it finds well, in pixels of its input."""
     score: float = 0.5
     overlap: float = 0.3
     data: Mapping[str, int] = field(default_factory=dict)
@@ -95,14 +95,14 @@ class DetectorDescription:
                 height=_side(size["height"]),
                 width=_side(size["width"]),
                 channels=_channels(size["channels"]),
-                face=_number(size["face"], 1, 4096),
+                face=_number(size["face"], 1, 256),
                 score=_number(thresholds["score"], 1e-6, 1 - 1e-6),
                 overlap=_number(thresholds["overlap"], 0, 1),
                 data={k: int(v) for k, v in figures(metadata, "data")},
                 validation=dict(figures(metadata, "validation")),
                 version=metadata.get("version", ""),
             )
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except DAMAGE as error:
             raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 
@@ -123,14 +123,14 @@ def _channels(value: Any) -> int:
 
 
 def _level(entry: Any) -> AnchorLevel:
-    level = AnchorLevel(
-        int(_number(entry["stride"], 1, 256)),
-        tuple(_number(size, 1, 4096) for size in entry["sizes"]),
-        tuple(_number(aspect, 0.1, 10) for aspect in entry["aspects"]),
-    )
-    if not 0 < len(level.shapes) <= MOST_ANCHORS:
+    sizes, aspects = entry["sizes"], entry["aspects"]
+    if not 0 < len(sizes) * len(aspects) <= MOST_ANCHORS:
         raise ValueError(f"a level has 1 to {MOST_ANCHORS} anchors a cell")
-    return level
+    return AnchorLevel(
+        int(_number(entry["stride"], 1, 256)),
+        tuple(_number(size, 1, 4096) for size in sizes),
+        tuple(_number(aspect, 0.1, 10) for aspect in aspects),
+    )
 
 
 def _some(levels: tuple[AnchorLevel, ...]) -> tuple[AnchorLevel, ...]:

@@ -32,7 +32,6 @@ SURE = 0.9
 """Probability from which on a patch is a face."""
 OVERLAP = 0.2
 """That two faces may have."""
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,9 @@ class FacenessModel:
         self._least_score = 0.5 if sensitive else SURE
         self._least_share = least_share
         inputs = self._session.get_inputs()
-        if [i.shape[1:] for i in inputs] != [[3, SIDE, SIDE]]:
+        outputs = self._session.get_outputs()
+        told = [(each.type, each.shape[1:]) for each in (*inputs, *outputs)]
+        if told != [("tensor(float)", [3, SIDE, SIDE]), ("tensor(float)", [1])]:
             raise UserError(f"{path}: its input does not fit its metadata; train it again")
         self._input_name = inputs[0].name
 
@@ -117,12 +118,10 @@ class FacenessModel:
         """Left top corners of the patches that show faces, and how surely."""
         patches = np.lib.stride_tricks.sliding_window_view(image, (SIDE, SIDE), axis=(0, 1))
         patches = patches[::STEP, ::STEP]  # (rows, columns, 3, 64, 64)
-        columns = patches.shape[1]
-        flat = patches.reshape(-1, 3, SIDE, SIDE)
         found = []
-        for start in range(0, len(flat), BATCH):
-            batch = flat[start : start + BATCH].astype(np.float32) / np.float32(255)
-            for k, score in enumerate(self.probabilities(batch).tolist(), start):
-                if score >= self._least_score:
-                    found.append((((k % columns) * STEP, (k // columns) * STEP), score))
+        # A row at a time: all of them together would be a large copy.
+        for y, row in enumerate(patches):
+            scores = self.probabilities(row.astype(np.float32) / np.float32(255))
+            for x in np.flatnonzero(scores >= self._least_score).tolist():
+                found.append(((x * STEP, y * STEP), float(scores[x])))
         return found

@@ -35,6 +35,8 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.vision.preprocess import Preprocessing
 
 TASK = "headphones"
+DAMAGE = (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading metadata that says nonsense may raise."""
 KINDS = ("softmax", "reconstruction")
 
 
@@ -124,7 +126,7 @@ class ModelDescription:
                 validation=dict(figures(metadata, "validation")),
                 version=metadata.get("version", ""),
             )
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except DAMAGE as error:
             raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 

@@ -14,6 +14,8 @@ from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.preprocess import WHOLE_IMAGE
 from facectrl_fast.vision.runtime import open_session
 
+MOST_PIXELS, MOST_SIDE = 1 << 20, 4096
+"""Of an input, whatever picture is looked at."""
 LOWEST_SCORE = 0.02
 """Of what a sensitive detector gives."""
 
@@ -49,10 +51,13 @@ class SsdDetector:
         planes = [count * len(level.shapes) for level in levels for count in (1, 4)]
         fits = (
             [i.type for i in inputs] == ["tensor(float)"]
+            and all(o.type == "tensor(float)" and len(o.shape) == 4 for o in outputs)
+            and len(inputs[0].shape) == 4
             and inputs[0].shape[1] == self.description.channels
             and [o.shape[1] for o in outputs] == planes
         )
-        if not fits:
+        # None of a fixed size.
+        if not fits or any(isinstance(side, int) for side in inputs[0].shape[2:]):
             raise UserError(
                 f"{path}: its input or output does not fit its metadata; train it again"
             )
@@ -97,6 +102,8 @@ class SsdDetector:
         multiple = self.description.multiple
         rows = self.description.face / share
         columns = rows * width / height
+        shrink = min((MOST_PIXELS / (rows * columns)) ** 0.5, 1.0)
+        rows, columns = min(rows * shrink, MOST_SIDE), min(columns * shrink, MOST_SIDE)
         return _to_multiple(rows, multiple), _to_multiple(columns, multiple)
 
     def _input(self, rows: int, columns: int) -> Float32Array:
