@@ -74,6 +74,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_detect(commands)
     _add_evaluate(commands)
     _add_evaluate_detector(commands)
+    _add_evaluate_identity(commands)
+    _add_enroll(commands)
     _add_cameras(commands)
     _add_setup(commands)
     _add_config(commands)
@@ -117,6 +119,8 @@ def _add_run(commands: _Commands[_Parser]) -> None:
         "all; what was paused is resumed, else whichever played last is played)",
         ignore="a player to leave alone; may be given again",
         model="headphone model (default: what 'calibrate' made, else the packaged one)",
+        owner="only this person's headphones count: see 'enroll'",
+        identity_model="what recognises the owner (default: what 'enroll' used last)",
     )
     _add_vision_options(run)
     _add_options(
@@ -358,6 +362,7 @@ def _add_train(commands: _Commands[_Parser]) -> None:
         _add_headphone_task(tasks, name, what)
     _add_detector_task(tasks)
     _add_faceness_task(tasks)
+    _add_identity_task(tasks)
 
 
 def _add_run_folder(task: _Parser) -> None:
@@ -537,6 +542,127 @@ def _add_faceness_task(tasks: _Commands[_Parser]) -> None:
     _add_run_folder(task)
 
 
+def _add_identity_task(tasks: _Commands[_Parser]) -> None:
+    task = tasks.add_parser(
+        "identity",
+        help="tells people apart, for 'enroll' and 'run --owner'",
+        description="Train what tells people apart: a head on a frozen network, by triplets of "
+        "faces. People with a single picture are left out.",
+    )
+    task.add_argument(
+        "dataset", type=Path, metavar="FOLDER", help="a folder a person: NAME/NAME_0001.jpg"
+    )
+    task.add_argument(
+        "--backbone",
+        required=True,
+        metavar="FILE",
+        help="the frozen network: any .onnx that turns a picture into a vector or a map of "
+        "features, torchvision's MobileNetV2 weights (.pth), or hub:OWNER/MODEL/FILE",
+    )
+    task.add_argument(
+        "--scaling",
+        choices=("imagenet", "unit", "signed", "bytes"),
+        default="imagenet",
+        help="pixels as an .onnx backbone wants them: as for ImageNet, 0 to 1, -1 to 1, or 0 to "
+        "255 (default: imagenet)",
+    )
+    task.add_argument(
+        "--side",
+        type=_positive,
+        metavar="PIXELS",
+        help="of the crops, where the backbone leaves that open (default: 160)",
+    )
+    task.add_argument(
+        "--sampling",
+        choices=("adaptive", "random"),
+        help="adaptive: harder faces more often; the report compares both (default: random)",
+    )
+    task.add_argument(
+        "--margin", type=_multiplier, metavar="A", help="alpha of the triplet loss (default: 0.5)"
+    )
+    task.add_argument(
+        "--folds",
+        type=_count,
+        metavar="N",
+        help="of people, for the threshold; 0: by the validation people alone (default: 5)",
+    )
+    task.add_argument("--epochs", type=_positive, metavar="N", help="at most (default: 100)")
+    task.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help="epochs without a better one after which it ends (default: 25)",
+    )
+    task.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="triplets a step (default: 32)"
+    )
+    task.add_argument(
+        "--learning-rate",
+        type=_multiplier,
+        metavar="X",
+        help="at first; 0.999 of it with each epoch (default: 0.0001)",
+    )
+    task.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FILE",
+        help="keeps the backbone's vectors (default: embeddings.sqlite beside RUN)",
+    )
+    _add_run_folder(task)
+
+
+def _add_enroll(commands: _Commands[_Parser]) -> None:
+    enroll = commands.add_parser(
+        "enroll",
+        help="make yourself known, for 'run --owner'",
+        description="Learn somebody's face, from the camera or from pictures. What is kept are a "
+        "few points, on this computer, readable by you alone.",
+    )
+    enroll.add_argument("name", metavar="NAME")
+    enroll.add_argument(
+        "pictures",
+        type=Path,
+        nargs="*",
+        metavar="PICTURE",
+        help="pictures, or folders of them, instead of the camera",
+    )
+    _add_options(
+        enroll,
+        source="camera or video, as for 'run'",
+        backend="as for 'run'",
+        identity_model="a model of 'train identity', used and kept (default: the one kept)",
+    )
+    enroll.set_defaults(command="enroll")
+    people = commands.add_parser("people", help="who is enrolled")
+    people.add_argument("what", choices=("list", "remove"))
+    people.add_argument("name", nargs="?", metavar="NAME", help="whom to remove")
+    people.set_defaults(command="people")
+
+
+def _add_evaluate_identity(commands: _Commands[_Parser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate-identity",
+        help="judge a model of 'train identity': same person or not",
+        description="Tell how well a model knows whether two pictures show one person. People "
+        "that it was trained on flatter it. 'evaluate identity' does the same.",
+    )
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="the .onnx file")
+    evaluate.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="a folder a person: NAME/NAME_0001.jpg"
+    )
+    evaluate.add_argument(
+        "--triplets",
+        type=Path,
+        metavar="CSV",
+        help="the pairs to judge: columns Anchor, Positive and Negative, names in FOLDER (default: "
+        "all pairs)",
+    )
+    evaluate.add_argument(
+        "--out", type=Path, metavar="FILE.png", help="draw ROC and distances there"
+    )
+    evaluate.set_defaults(command="evaluate-identity")
+
+
 def _add_detect(commands: _Commands[_Parser]) -> None:
     detect = commands.add_parser(
         "detect",
@@ -674,6 +800,12 @@ def _number(text: str) -> float:
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 2^32 - 1")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
     return int(text)
 
 

@@ -16,6 +16,7 @@ from facectrl_fast.desktop.systemd import ServiceManager, is_service
 from facectrl_fast.errors import UserError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.models import default_model
+from facectrl_fast.people import People
 from facectrl_fast.player.dry_run import DryRunPlayers
 from facectrl_fast.player.known import check_player_exists, running_players
 from facectrl_fast.player.mpris import MprisPlayers, PlayerEvents
@@ -25,7 +26,9 @@ from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.gate import Gate
+from facectrl_fast.vision.identity import open_identity_model
 from facectrl_fast.vision.locate import Locator
+from facectrl_fast.vision.recognize import Recognizer
 from facectrl_fast.vision.track import open_tracker
 from facectrl_fast.watch import Players, Watcher
 
@@ -44,7 +47,8 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
     """
     detector = open_detector(options.detector, options.detector_model)
     tracker = open_tracker(options.tracker)
-    gate, locator = Gate(), Locator(detector, tracker)
+    recognizer = None if options.owner is None else _recognizer(options.owner, options)
+    gate, locator = Gate(), Locator(detector, tracker, recognizer)
     classifier = None
     if options.mode == "headphones":
         classifier = Classifier(options.model or default_model())
@@ -54,10 +58,24 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
         if tracker is not None:
             profile.watch(tracker, "update", "  tracker")
         profile.watch(detector, "detect", "  detector")
+        if recognizer is not None:
+            profile.watch(recognizer, "is_owner", "  recognize")
         if classifier is not None:
             profile.watch(classifier, "classify", "classify")
             profile.watch(classifier, "on_probabilities", "  network")
     return FrameAnalyzer(gate, locator, classifier)
+
+
+def _recognizer(owner: str, options: RunOptions) -> Recognizer:
+    person = People().get(owner)
+    model = open_identity_model(options.identity_model)
+    if person.model != model.digest:
+        raise UserError(
+            f"'{owner}' was enrolled with another model than {model.path}: enroll again"
+        )
+    if person.points.shape[1] != model.dimensions:
+        raise UserError(f"what is known of '{owner}' is damaged: enroll again")
+    return Recognizer(model, person.points)
 
 
 def build_watcher(

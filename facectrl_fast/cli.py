@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong; 2 wrong usage; 130 Ctrl-C in the other commands.
     """
     try:
-        options = make_parser().parse_args(arguments)
+        options = make_parser().parse_args(
+            _joined(sys.argv[1:] if arguments is None else arguments)
+        )
         if not hasattr(options, "command"):
             *most, last = _COMMANDS
             names = f"{', '.join(most)} or {last}"
@@ -48,6 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = "" if error.filename is None else f"{error.filename}: "
         print(f"{PROGRAM}: {name}{error.strerror or error}", file=sys.stderr)
         return 1
+
+
+def _joined(arguments: Sequence[str]) -> Sequence[str]:
+    """'evaluate identity' means what 'evaluate-identity' does; its files may be called so, too."""
+    if list(arguments[:1]) == ["evaluate"] and list(arguments[1:2]) in (["detector"], ["identity"]):
+        return [f"evaluate-{arguments[1]}", *arguments[2:]]
+    return arguments
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -145,6 +154,8 @@ def _train(options: argparse.Namespace) -> int:
         return _train_detector(options, out)
     if options.task == "faceness":
         return _train_faceness(options, out)
+    if options.task == "identity":
+        return _train_identity(options, out)
     return _train_headphones(options, out)
 
 
@@ -177,6 +188,28 @@ def _train_faceness(options: argparse.Namespace, out: Path) -> int:
     print(
         f"{result.report}: ROC AUC {result.roc_auc:.4f}, binary accuracy {result.accuracy:.1%}; "
         f"use it with: {PROGRAM} detect PICTURE --model {result.model}"
+    )
+    return 0
+
+
+def _train_identity(options: argparse.Namespace, out: Path) -> int:
+    from facectrl_fast.training.backbone import open_backbone
+    from facectrl_fast.training.identity import IdentityOptions, train_identity
+
+    chosen = IdentityOptions(**_given(options, IdentityOptions))
+    backbone = open_backbone(options.backbone, options.scaling, options.side)
+    result = train_identity(
+        options.dataset,
+        backbone,
+        out,
+        chosen,
+        lambda line: print(line, flush=True),
+        options.cache,
+        sys.stderr.isatty(),
+    )
+    print(
+        f"{result.report}: ROC AUC {result.roc_auc:.4f}, accuracy {result.accuracy:.1%} on people "
+        f"left out; use it with: {PROGRAM} enroll NAME --identity-model {result.model}"
     )
     return 0
 
@@ -244,6 +277,39 @@ def _evaluate_detector(options: argparse.Namespace) -> int:
     pictures = known_pictures(options.data, options.boxes, options.reference, options.every)
     detectors = [options.model, *(options.beside or ("haar", "haar-seed"))]
     print("\n".join(table(list(compare(detectors, pictures)))))
+    return 0
+
+
+def _evaluate_identity(options: argparse.Namespace) -> int:
+    from facectrl_fast.evaluation.identity import evaluate_identity
+
+    lines = evaluate_identity(options.model, options.folder, options.triplets, options.out)
+    print("\n".join(lines))
+    return 0
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    from facectrl_fast.enroll import enroll_from_camera, enroll_from_pictures
+
+    chosen = _chosen(options)
+    if options.pictures:
+        enroll_from_pictures(options.name, options.pictures, chosen, print)
+    else:
+        enroll_from_camera(options.name, chosen, print)
+    return 0
+
+
+def _people(options: argparse.Namespace) -> int:
+    from facectrl_fast.people import People
+
+    if options.what == "remove":
+        if options.name is None:
+            raise UsageError("say whom to remove: people remove NAME")
+        People().remove(options.name)
+        return 0
+    if options.name is not None:
+        raise UsageError("'people list' takes no name")
+    print("\n".join(People().names()) or "nobody is enrolled; see 'facectrl-fast enroll --help'")
     return 0
 
 
@@ -360,6 +426,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "detect": _detect,
     "evaluate": _evaluate,
     "evaluate-detector": _evaluate_detector,
+    "evaluate-identity": _evaluate_identity,
+    "enroll": _enroll,
+    "people": _people,
     "cameras": _cameras,
     "doctor": _doctor,
     "setup": _setup,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DETECTORS = ("auto", "tiny", "yunet", "haar", "haar-seed")
+LEAST_SHARE = 1 / 6
+"""Of an image's height, the smallest face that is looked for."""
 BACKENDS = ("v4l2", "opencv")
 MODES = ("headphones", "presence")
 SAVE_POWER = ("auto", "always", "never")
@@ -49,6 +51,10 @@ class RunOptions:
     tracker: str = TRACKERS[0]
     model: Path | None = None
     """None for what ``calibrate`` made, else the packaged one."""
+    owner: str | None = None
+    """Who was enrolled and alone counts; None for everybody."""
+    identity_model: Path | None = None
+    """Recognises the owner; None for the one that ``enroll`` used last."""
     rate: float = 10.0
     """Analyses a second, at most."""
     save_power: str = SAVE_POWER[0]

@@ -154,6 +154,8 @@ KINDS: Mapping[str, Kind] = {
     "detector_model": _FILE,
     "tracker": _choice(*TRACKERS),
     "model": _FILE,
+    "owner": Kind("the name of somebody who was enrolled", _text, metavar="NAME"),
+    "identity_model": _FILE,
     "rate": _number(3, 60),
     "save_power": _choice(*SAVE_POWER),
     "yield_camera": _SWITCH,

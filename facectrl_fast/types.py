@@ -40,6 +40,16 @@ class Face:
     """Right eye, left eye, nose tip, right and left corner of the mouth, in pixels."""
 
 
+def overlap(first: Box, second: Box) -> float:
+    """Intersection over union."""
+    wide = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
+    tall = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
+    if wide <= 0 or tall <= 0:
+        return 0.0
+    shared = wide * tall
+    return shared / (first[2] * first[3] + second[2] * second[3] - shared)
+
+
 class Verdict(IntEnum):
     """What one analysed frame shows."""
 
@@ -49,7 +59,7 @@ class Verdict(IntEnum):
     PRESENT = 3
     """A face, where nobody asks for headphones."""
     UNSURE = 4
-    """Too dark, or the classifier cannot tell: abstains from the vote."""
+    """Too dark, somebody else, or the classifier cannot tell: abstains from the vote."""
 
     def __str__(self) -> str:
         return _WORDS[self]

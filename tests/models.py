@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from facectrl_fast.vision.identity import IdentityDescription
 from facectrl_fast.vision.model_file import ErrorThreshold, ModelDescription
 
 
@@ -54,6 +55,33 @@ def darkness_is_on_model(path, limit):
         confidence=0.5,
         error=ErrorThreshold(limit - 0.3, 0.1),
     )
+    helper.set_model_props(model, description.to_metadata())
+    onnx.save(model, str(path))
+    return path
+
+
+def brightness_identity(path, similarity=-0.02, side=32):
+    """An identity model for which faces as bright as each other are one person's.
+
+    The point of a crop is (mean, 1 - mean): a difference of 0.1 makes a similarity of -0.02.
+    """
+    weights = np.full((side * side, 2), 1 / (side * side), np.float32)
+    weights[:, 1] *= -1
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["crops"], ["flat"]),
+            helper.make_node("Gemm", ["flat", "weights", "bias"], ["embedding"]),
+        ],
+        "brightness",
+        [helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["n", 1, side, side])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 2])],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([0, 1], np.float32), "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    description = IdentityDescription(height=side, width=side, similarity=similarity)
     helper.set_model_props(model, description.to_metadata())
     onnx.save(model, str(path))
     return path

@@ -20,6 +20,8 @@ from facectrl_fast.types import Float32Array, UInt8Array
 SMALLEST = 1 / 8
 """Height of the smallest face that is to be found, as a share of the picture's."""
 LARGEST = 1.1
+ENLARGED = 2.0
+"""At most so much are the faces of pictures enlarged: beyond, there is nothing more to see."""
 OVERLOOKED = 1 / 15
 """Faces below the smallest down to this one may be found or not; smaller ones count as none."""
 EMPTY = 0.2
@@ -195,7 +197,8 @@ class _Composition:
         boxes = np.concatenate([picture.boxes, picture.doubtful])
         chosen = int(rng.integers(len(picture.boxes)))
         subject = boxes[chosen]
-        tall = height * np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
+        tallest = np.clip(ENLARGED * subject[3] / height, SMALLEST, LARGEST)
+        tall = height * np.exp(rng.uniform(np.log(SMALLEST), np.log(tallest)))
         scale = tall / subject[3]
         stretch = float(np.exp(rng.normal(0, 0.06)))
         angle = np.deg2rad(np.clip(rng.normal(0, 11), -30, 30))
@@ -347,7 +350,7 @@ def _photographed(
 ) -> UInt8Array:
     """What a webcam makes of it."""
     chance = rng.random(7)
-    picture: np.ndarray = np.clip(canvas, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.35)))
+    picture: np.ndarray = np.clip(canvas, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.45)))
     if chance[0] < 0.3:
         picture = picture * slope(canvas.shape, rng)
     if chance[1] < 0.15:  # a window behind, or a screen's light on the face alone
@@ -357,9 +360,9 @@ def _photographed(
         glow = cv2.GaussianBlur(glow, (0, 0), 6)
         backlight = rng.uniform(-0.5, 0.5)
         picture = picture * (1 - backlight * glow) + max(backlight, 0) * 0.5 * (1 - glow)
-    if chance[2] < 0.3:  # haze, dark rooms
+    if chance[2] < 0.4:  # haze, dark rooms
         low, high = np.sort(rng.uniform(0, 1, 2))
-        if high - low > 0.12:
+        if high - low > 0.08:
             picture = low + picture * (high - low)
     if chance[3] < 0.35:
         share = rng.uniform(0.35, 0.9)

@@ -10,11 +10,14 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
-from facectrl_fast.types import Box, Face
+from facectrl_fast.types import Box, Face, overlap
 
 MATCHED = 0.5
 """Overlap (intersection over union) from which on a face counts as found."""
+SIZES = ((LEAST_SHARE, 1 / 3), (1 / 3, 2 / 3), (2 / 3, float("inf")))
+"""Heights of faces that are told apart, as shares of the picture's."""
 DOUBTFUL = 0.3
 """Overlap with a doubtful face from which on a box counts neither way."""
 
@@ -30,16 +33,6 @@ class JudgedPicture:
     """Faces that may be found or not."""
     height: int = 1
     """Of the picture, in pixels."""
-
-
-def overlap(first: Box, second: Box) -> float:
-    """Intersection over union."""
-    wide = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    tall = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    if wide <= 0 or tall <= 0:
-        return 0.0
-    shared = wide * tall
-    return shared / (first[2] * first[3] + second[2] * second[3] - shared)
 
 
 def check_average_precision() -> None:

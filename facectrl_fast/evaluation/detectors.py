@@ -14,9 +14,11 @@ import cv2
 import numpy as np
 
 from facectrl_fast._native import FrameRing
+from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, is_set, locate_set, read_wider
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.detection import (
+    SIZES,
     DetectionJudgement,
     JudgedPicture,
     check_average_precision,
@@ -26,10 +28,6 @@ from facectrl_fast.vision.detect import Detector, open_detector
 from facectrl_fast.vision.locate import Locator
 from facectrl_fast.vision.yunet import YuNetDetector
 
-LEAST_SHARE = 1 / 6
-"""Height of the smallest faces that are to be found, as a share of the picture's: as in ``run``."""
-SIZES = ((1 / 6, 1 / 3), (1 / 3, 2 / 3), (2 / 3, float("inf")))
-"""Heights that are told apart."""
 FALSE_BOXES = (0.0, 0.1, 1.0)
 """A picture, for which the recall is told."""
 TIMED = 200

@@ -26,6 +26,11 @@ def user_model() -> Path:
     return user_data() / "headphones.onnx"
 
 
+def user_identity_model() -> Path:
+    """Where ``enroll`` keeps the model that it used."""
+    return user_data() / "identity.onnx"
+
+
 def default_model() -> Path:
     """The user's own model where there is one, else the packaged one."""
     own = user_model()

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Any, Protocol
 
-import lightning
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 from facectrl_fast.dataset.augment import Augmentation
 from facectrl_fast.dataset.crops import Crops, Jitter
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture
+from facectrl_fast.training.engine import TrainingData
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -56,7 +56,7 @@ class TrainingCrops(Protocol):
         ...
 
 
-class HeadphoneData(lightning.LightningDataModule):
+class HeadphoneData(TrainingData):
     """The pictures to train on and those to validate on."""
 
     def __init__(
@@ -110,7 +110,7 @@ class HeadphoneData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
         """Shuffled batches; a last one that is smaller is left out where there are others."""
-        order = Shuffled(self.training, self._seed, self._epoch)
+        order = Shuffled(self.training, self._seed, lambda: self.epoch)
         return self.loader(self.training, order, drop_last=self._share() >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader[tuple[Float32Array, int]]:
@@ -122,9 +122,6 @@ class HeadphoneData(lightning.LightningDataModule):
         """Training pictures of each process."""
         processes = self.trainer.world_size if self.trainer is not None else 1
         return len(self.training) // processes
-
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer is not None else 0
 
     def loader(
         self,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
-import lightning
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -18,12 +17,15 @@ from facectrl_fast.dataset.folder import name_group
 from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
 from facectrl_fast.errors import UserError
+from facectrl_fast.training.engine import TrainingData
 from facectrl_fast.types import Box, Float32Array, UInt8Array
 
 LONGEST_SIDE = 320
 """Pixels that pictures keep: more than a scene has."""
 MOST_PROBLEMS = 0.1
 """Share of a set's pictures that may be missing or broken."""
+LEAST_PIXELS = 8
+"""Height of a face, in the picture as it is kept, that shows one; others may be found or not."""
 MOST_FACES = 128
 """Of a scene: a batch holds so many for each."""
 VALIDATION_EPOCH = 1 << 40
@@ -77,7 +79,11 @@ def read_set(
                 np.array(some, np.float32).reshape(-1, 4) * np.float32(scale)
                 for some in (entry.boxes, entry.doubtful)
             )
-            found.faces.append(FacePicture(image, boxes, doubtful))
+            large = boxes[:, 3] >= LEAST_PIXELS
+            if not large.any():
+                continue
+            doubtful = np.concatenate([doubtful, boxes[~large]])
+            found.faces.append(FacePicture(image, boxes[large], doubtful))
             found.groups.append(_group(entry.path))
         elif not entry.doubtful:
             found.backgrounds.append(image)
@@ -196,7 +202,7 @@ class SceneOrder(Sampler[tuple[int, int]]):
         return iter([(epoch * self._count + i, int(index)) for i, index in enumerate(drawn)])
 
 
-class DetectorData(lightning.LightningDataModule):
+class DetectorData(TrainingData):
     """Scenes to train on, and scenes of other people to validate on."""
 
     def __init__(
@@ -263,6 +269,11 @@ class DetectorData(lightning.LightningDataModule):
             for k in range(validation_scenes)
         ]
 
+    def training_scenes(self, count: int) -> list[Scene]:
+        """Some scenes of the first epoch."""
+        pictures = len(self._training)
+        return [self._training.scene(k // pictures, k % pictures) for k in range(count)]
+
     def validation_scenes(self) -> list[Scene]:
         """The scenes that are validated on."""
         return [self._validation.scene(*key) for key in self._validation_keys]
@@ -270,15 +281,12 @@ class DetectorData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """An epoch's scenes."""
         count = self._steps * self._batch_size
-        order = SceneOrder(self._set_sizes, count, self._seed, self._epoch)
+        order = SceneOrder(self._set_sizes, count, self._seed, lambda: self.epoch)
         return self._loader(self._training, order)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The same scenes each time."""
         return self._loader(self._validation, self._validation_keys)
-
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer is not None else 0
 
     def _loader(
         self, scenes: WebcamScenes, order: Sampler[tuple[int, int]] | list[tuple[int, int]]

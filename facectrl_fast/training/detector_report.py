@@ -9,30 +9,21 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.dataset.webcam_scenes import Scene
-from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.detection import (
     MATCHED,
+    SIZES,
     DetectionJudgement,
     JudgedPicture,
-    overlap,
 )
-from facectrl_fast.files import whole_file
-from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, curves, page, style
-from facectrl_fast.types import UInt8Array
+from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, Shown, curves, write_page
+from facectrl_fast.types import UInt8Array, overlap
 from facectrl_fast.vision.detector_file import DetectorDescription
 
 SHOWN = 40
 """Scenes of a sheet."""
 COLUMNS = 8
-SIZES = ((0.0, 1 / 6), (1 / 6, 1 / 3), (1 / 3, 2 / 3), (2 / 3, float("inf")))
-"""Heights of faces that are told apart, as shares of the picture's."""
-_FIGURES = (
-    ("curves.png", "Loss and metric by evaluation"),
-    ("precision_recall.png", "Precision and recall"),
-    ("misses.png", "Misses (orange: a face that was not found) and false boxes (red)"),
-    ("hits.png", "Hits (blue: found, white: true)"),
-)
 
 
 def write_report(
@@ -58,24 +49,33 @@ def write_report(
     Raises:
         UserError: something cannot be written.
     """
-    folder = out.parent
-    try:
-        card = detector_card(description, judgement, disagreement, int8)
-        (folder / "card.md").write_text(card, encoding="utf-8")
-        with style():
-            shown = curves(history, "val_map50", "Average precision, validation")
-            shown.savefig(folder / "curves.png")
-            _precision_recall(judgement, description.score).savefig(folder / "precision_recall.png")
-        wrong, right = _sheets(judgement.pictures, scenes, description.score)
-        for name, sheet in (("misses.png", wrong), ("hits.png", right)):
-            coded = cv2.imencode(".png", sheet)[1]
-            (folder / name).write_bytes(coded.tobytes())
-        # Last and whole: a folder with the page holds a finished run.
-        with whole_file(out) as draft:
-            draft.write_text(_page(description, judgement, card), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
-    return out
+    precision = description.validation["average_precision"]
+    title = "Average precision, validation"
+    wrong, right = _sheets(judgement.pictures, scenes, description.score)
+    return write_page(
+        out,
+        f"{description.network}: average precision {precision:.3f}",
+        f"On {len(judgement.pictures)} scenes, of people or events not trained on.",
+        detector_card(description, judgement, disagreement, int8),
+        [
+            Shown(
+                "curves",
+                "Loss and metric by evaluation",
+                lambda: curves(history, "val_map50", title),
+            ),
+            Shown(
+                "precision_recall",
+                "Precision and recall",
+                lambda: _precision_recall(judgement, description.score),
+            ),
+            Shown(
+                "misses",
+                "Misses (orange: a face that was not found) and false boxes (red)",
+                lambda: wrong,
+            ),
+            Shown("hits", "Hits (blue: found, white: true)", lambda: right),
+        ],
+    )
 
 
 def detector_card(
@@ -122,7 +122,8 @@ def detector_card(
             lines.append(f"| faces found, {what} of the height | {recall:.1%} |")
     lines += [
         "",
-        "Scenes are harder than webcams: faces are cut off, covered, blurred and in the dark.",
+        f"Faces count from {LEAST_SHARE:.0%} of the height on, as in `run`. Scenes are harder than "
+        "webcams: faces are cut off, covered, blurred and in the dark.",
         "The model was chosen and its threshold set by these scenes.",
         "",
     ]
@@ -195,13 +196,3 @@ def _colour(image: UInt8Array) -> UInt8Array:
 def _draw(image: UInt8Array, box: tuple[float, ...], colour: tuple[int, int, int]) -> None:
     x, y, width, height = (round(value) for value in box)
     cv2.rectangle(image, (x, y), (x + width, y + height), colour, 1)
-
-
-def _page(description: DetectorDescription, judgement: DetectionJudgement, card: str) -> str:
-    precision = description.validation["average_precision"]
-    return page(
-        f"{description.network}: average precision {precision:.3f}",
-        f"On {len(judgement.pictures)} scenes, of people or events not trained on.",
-        _FIGURES,
-        card,
-    )

@@ -16,10 +16,12 @@ import torch
 from torch import nn
 
 from facectrl_fast import __version__
+from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.dataset.webcam_scenes import SMALLEST, Scene
 from facectrl_fast.dataset.wider import FaceFilter
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
+from facectrl_fast.files import whole_file
 from facectrl_fast.training.detector_data import (
     DetectorData,
     PictureSet,
@@ -35,12 +37,9 @@ from facectrl_fast.training.engine import (
     OptimizerChoice,
     RunResult,
     Schedule,
-    check_devices,
-    claim,
+    begin_run,
+    first_alone,
     fit_module,
-    last_checkpoint,
-    process,
-    silent,
 )
 from facectrl_fast.training.export import to_onnx, write_checked
 from facectrl_fast.training.quantise import quantised
@@ -50,6 +49,8 @@ from facectrl_fast.vision.ssd import SsdDetector
 
 EQUAL = 0.002
 """Average precision by which a quantised model may be worse and count as equal."""
+CALIBRATED = 200
+"""Training scenes that show how large the activations of a quantised model get."""
 FALSE_BOXES = 0.02
 """A validation scene, at most, at the score from which on a box is a face."""
 
@@ -68,7 +69,7 @@ class DetectorOptions:
     steps: int = 30_000
     batch_size: int = 64
     evaluate_every: int = 1000
-    """Steps."""
+    """Steps, or as near to it as makes parts of equal length."""
     learning_rate: float = 4e-3
     validation_scenes: int = 2000
     validation_share: float = 0.1
@@ -109,20 +110,19 @@ def train_detector(
     Raises:
         UserError: the pictures cannot be used, or ``out`` cannot be written or holds another run.
     """
-    check_devices(options.devices)
     architecture = _architecture(options, weights)
-    if process():
-        say = silent
+    say = first_alone(say)
     pictures = [read_set(path, wanted, options.channels, say) for path in sets]
     backgrounds = [
         image for folder in negatives for image in read_backgrounds(folder, options.channels, say)
     ]
+    epochs = max(round(options.steps / options.evaluate_every), 1)
     data = DetectorData(
         pictures,
         backgrounds,
         (options.height, options.width),
         options.batch_size,
-        min(options.evaluate_every, options.steps),
+        -(-options.steps // epochs),
         options.validation_scenes,
         options.validation_share,
         options.seed,
@@ -138,16 +138,13 @@ def train_detector(
         **asdict(options),
         "aspects": list(options.aspects),
     }
-    # Where several processes train, the first one began alone.
-    checkpoint = claim(out, chosen) if process() == 0 else last_checkpoint(out)
+    checkpoint = begin_run(out, chosen, options.devices, say)
     counts = data.counts
     say(
         f"{counts['training_pictures']} pictures with faces to train on, "
         f"{counts['validation_pictures']} of other people or events to validate; "
         f"{counts['training_backgrounds']} backgrounds"
     )
-    if checkpoint is not None:
-        say(f"continuing the run in {out}")
     lightning.seed_everything(options.seed, verbose=False)
     levels = architecture.levels(options.aspects)
     network = architecture.build(levels, options.width_multiplier, options.channels, weights)
@@ -157,11 +154,8 @@ def train_detector(
         (options.height, options.width),
         OptimizerChoice(options.learning_rate, weight_decay=1e-3, one_cycle=True),
     )
-    epochs = -(-options.steps // options.evaluate_every)
     schedule = Schedule(epochs, epochs, options.seed, options.devices)
     fit_module(module, data, out, schedule, say, checkpoint, progress_bar)
-    if process():
-        raise SystemExit(0)  # the first one does the rest
     description = DetectorDescription(
         levels,
         options.architecture,
@@ -172,7 +166,7 @@ def train_detector(
         data=counts,
         version=__version__,
     )
-    return _finish(module, description, data.validation_scenes(), out)
+    return _finish(module, description, data, out)
 
 
 def _architecture(options: DetectorOptions, weights: Path | None) -> Architecture:
@@ -204,21 +198,22 @@ def _fingerprint(pictures: Sequence[PictureSet], backgrounds: Sequence[UInt8Arra
 
 
 def _finish(
-    module: DetectorModule, description: DetectorDescription, scenes: Sequence[Scene], out: Path
+    module: DetectorModule, description: DetectorDescription, data: DetectorData, out: Path
 ) -> DetectorResult:
-    """Choose the threshold, export the best weights and write the report."""
+    """Export the best weights, choose the threshold and write the report."""
     network = module.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    scenes = data.validation_scenes()
     model = out / MODEL
     proto = _as_onnx(network, description)
+    onnx.helper.set_model_props(proto, description.to_metadata())
     sample = np.stack([scene.image for scene in scenes[:64]]).astype(np.float32) / 255
-
-    def write(described: DetectorDescription) -> float:
-        onnx.helper.set_model_props(proto, described.to_metadata())
-        return write_checked(proto, model, lambda draft: _disagreement(network, draft, sample))
-
-    # The file judges itself: first to find out from which score on a box is a face.
-    write(description)
-    judgement = judge_scenes(SsdDetector(model, SMALLEST, sensitive=True), scenes)
+    disagreement = write_checked(proto, model, lambda draft: _disagreement(network, draft, sample))
+    judgement = judge_scenes(model, scenes)
+    calibration = [
+        scene.image[None].astype(np.float32) / np.float32(255)
+        for scene in data.training_scenes(CALIBRATED)
+    ]
+    proto, judgement, int8 = _best_of_int8(proto, judgement, calibration, scenes, out)
     score = float(np.clip(judgement.score_for(FALSE_BOXES), 0.05, 0.95))
     precision = judgement.average_precision()
     validation = {
@@ -229,50 +224,55 @@ def _finish(
         "epoch": module.best["epoch"] + 1,
     }
     described = replace(description, score=score, validation=validation)
-    disagreement = write(described)
-    calibration = [scene.image[None].astype(np.float32) / np.float32(255) for scene in scenes[:200]]
-    int8 = _try_int8(proto, described, calibration, scenes, out)
+    onnx.helper.set_model_props(proto, described.to_metadata())
+    with whole_file(model) as draft:
+        draft.write_bytes(proto.SerializeToString())
     report = write_report(
         out / REPORT, described, judgement, scenes, module.history, disagreement, int8
     )
     return DetectorResult(model, report, disagreement, precision)
 
 
-def _try_int8(
-    proto: onnx.ModelProto,
-    description: DetectorDescription,
+def _best_of_int8(
+    plain: onnx.ModelProto,
+    judgement: DetectionJudgement,
     calibration: Sequence[Float32Array],
     scenes: Sequence[Scene],
     out: Path,
-) -> str:
-    """Quantise the model, and keep that where it is as good, smaller and not slower.
+) -> tuple[onnx.ModelProto, DetectionJudgement, str]:
+    """Quantise a model, and take that where it is as good, smaller and not slower.
+
+    Args:
+        plain: the model, which lies in the run's folder.
+        judgement: of it, on the scenes.
+        calibration: inputs.
+        scenes: to judge by.
+        out: the run's folder.
 
     Returns:
-        What was found and done, for the card.
+        The model taken, its judgement, and what was found, for the card.
     """
-    small = quantised(proto, calibration)
-    model, draft = out / MODEL, out / "int8.onnx"
+    small = quantised(plain, calibration)
+    draft = out / "int8.onnx"
     draft.write_bytes(small.SerializeToString())
-    figures = []
-    for path in (model, draft):
-        precision = judge_scenes(SsdDetector(path, SMALLEST, sensitive=True), scenes)
-        took = _seconds(SsdDetector(path), calibration[0])
-        figures.append((precision.average_precision(), took, path.stat().st_size))
-    (plain, plain_took, plain_size), (whole, whole_took, whole_size) = figures
-    kept = whole >= plain - EQUAL and whole_took <= plain_took and whole_size < plain_size
-    if kept:
-        draft.replace(model)
-    else:
+    try:
+        whole = judge_scenes(draft, scenes)
+        time_share = _seconds(draft, calibration[0]) / _seconds(out / MODEL, calibration[0])
+        size_share = draft.stat().st_size / (out / MODEL).stat().st_size
+    finally:
         draft.unlink()
-    time_share, size_share = whole_took / plain_took, whole_size / plain_size
-    return (
-        f"{'kept' if kept else 'not kept'}: average precision {whole:.4f} beside {plain:.4f}, "
+    before, after = judgement.average_precision(), whole.average_precision()
+    kept = after >= before - EQUAL and time_share <= 1 and size_share < 1
+    found = (
+        f"{'kept' if kept else 'not kept'}: average precision {after:.4f} beside {before:.4f}, "
         f"{time_share:.2f} times the time, {size_share:.2f} times the size"
     )
+    return (small, whole, found) if kept else (plain, judgement, found)
 
 
-def _seconds(detector: SsdDetector, batch: Float32Array) -> float:
+def _seconds(model: Path, batch: Float32Array) -> float:
     """Of one run, the median of many."""
+    detector = SsdDetector(model)
     took = []
     for _ in range(300):
         begun = time.perf_counter()
@@ -281,8 +281,9 @@ def _seconds(detector: SsdDetector, batch: Float32Array) -> float:
     return statistics.median(took)
 
 
-def judge_scenes(detector: SsdDetector, scenes: Sequence[Scene]) -> DetectionJudgement:
-    """What a detector finds in scenes."""
+def judge_scenes(model: Path, scenes: Sequence[Scene]) -> DetectionJudgement:
+    """What a model finds in scenes when it looks for faces as small as usual."""
+    detector = SsdDetector(model, LEAST_SHARE, sensitive=True)
     judged = []
     for scene in scenes:
         image, pixel_format = scene.image[0], PixelFormat.GRAY8
@@ -290,7 +291,9 @@ def judge_scenes(detector: SsdDetector, scenes: Sequence[Scene]) -> DetectionJud
             image = np.ascontiguousarray(np.moveaxis(scene.image, 0, 2))
             pixel_format = PixelFormat.BGR24
         found = detector.detect(image, pixel_format)
-        faces, doubtful = (tuple(map(tuple, b.tolist())) for b in (scene.boxes, scene.doubtful))
+        large = scene.boxes[:, 3] >= LEAST_SHARE * image.shape[0]
+        maybe = np.concatenate([scene.doubtful, scene.boxes[~large]])
+        faces, doubtful = (tuple(map(tuple, b.tolist())) for b in (scene.boxes[large], maybe))
         judged.append(JudgedPicture(tuple(found), faces, doubtful, image.shape[0]))
     return DetectionJudgement(judged)
 

@@ -46,15 +46,21 @@ class OptimizerChoice:
     weight_decay: float = 0.0
     one_cycle: bool = False
     """Up and down again once in the whole run; else the seed's: 2 % less every 1000 steps."""
+    epoch_factor: float | None = None
+    """What the rate is multiplied by with each epoch, instead."""
     label_smoothing: float = 0.0
 
     def build(self, module: lightning.LightningModule) -> OptimizerLRScheduler:
-        """Optimizer and schedule, stepped with each batch."""
+        """Optimizer and schedule."""
         optimizer = torch.optim.AdamW(
             module.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
         schedule: torch.optim.lr_scheduler.LRScheduler
-        if self.one_cycle:
+        interval = "step"
+        if self.epoch_factor is not None:
+            schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, self.epoch_factor)
+            interval = "epoch"
+        elif self.one_cycle:
             steps = int(module.trainer.estimated_stepping_batches)
             schedule = torch.optim.lr_scheduler.OneCycleLR(
                 optimizer, self.learning_rate, max(steps, 2), pct_start=0.15
@@ -63,8 +69,17 @@ class OptimizerChoice:
             schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1000, gamma=0.98)
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+            "lr_scheduler": {"scheduler": schedule, "interval": interval},
         }
+
+
+class TrainingData(lightning.LightningDataModule):
+    """Data whose order depends on a seed and the epoch alone, so that a resumed run repeats it."""
+
+    @property
+    def epoch(self) -> int:
+        """The one that begins, from 0 on."""
+        return self.trainer.current_epoch if self.trainer is not None else 0
 
 
 class TrainedModule(lightning.LightningModule):
@@ -145,6 +160,8 @@ def fit_module(
 ) -> None:
     """Train a module, and leave it with the weights of its best epoch.
 
+    Where several processes train, the first one alone returns.
+
     Args:
         module: logs ``train_loss``, ``val_loss`` and its metric each epoch.
         data: what it trains on; the same for the same seed and epoch.
@@ -200,9 +217,33 @@ def fit_module(
     except SystemExit:
         # Lightning's answer to Ctrl-C.
         raise KeyboardInterrupt from None
+    if process():
+        raise SystemExit(0)  # what follows is the first one's
     kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(kept["state_dict"])
     module.cpu().eval()
+
+
+def begin_run(
+    out: Path, chosen: Mapping[str, Any], devices: int | None, say: Callable[[str], None]
+) -> Path | None:
+    """Prepare a run; the checkpoint to continue from, where there is one.
+
+    Args:
+        out: the run's folder.
+        chosen: see ``claim``.
+        devices: see ``Schedule``.
+        say: is told whether an earlier run goes on.
+
+    Raises:
+        UserError: there are too few devices, or see ``claim``.
+    """
+    check_devices(devices)
+    # Where several processes train, the first one began alone.
+    checkpoint = claim(out, chosen) if process() == 0 else last_checkpoint(out)
+    if checkpoint is not None:
+        say(f"continuing the run in {out}")
+    return checkpoint
 
 
 def claim(out: Path, chosen: Mapping[str, Any]) -> Path | None:
@@ -294,8 +335,9 @@ def process() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def silent(_line: str) -> None:
-    """The first process speaks."""
+def first_alone(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Of the processes that train together, the first one speaks."""
+    return (lambda _: None) if process() else say
 
 
 class _WholeCheckpoints(TorchCheckpointIO):

@@ -21,7 +21,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from facectrl_fast import __version__
 from facectrl_fast.errors import UserError
-from facectrl_fast.files import whole_file
 from facectrl_fast.training.data import Shuffled
 from facectrl_fast.training.engine import (
     MODEL,
@@ -30,26 +29,19 @@ from facectrl_fast.training.engine import (
     RunResult,
     Schedule,
     TrainedModule,
-    check_devices,
-    claim,
+    TrainingData,
+    begin_run,
+    first_alone,
     fit_module,
-    last_checkpoint,
-    process,
-    silent,
 )
 from facectrl_fast.training.export import to_onnx, write_checked
-from facectrl_fast.training.report_page import BLUE, GRAY, curves, page, style
+from facectrl_fast.training.report_page import BLUE, GRAY, Shown, curves, write_page
 from facectrl_fast.types import UInt8Array
 from facectrl_fast.vision.faceness import SIDE, FacenessDescription, FacenessModel
 
 VALIDATION_SHARE = TEST_SHARE = 0.15
 WORST = 32
 """Mistakes shown."""
-_FIGURES = (
-    ("curves.png", "Loss and metric by epoch"),
-    ("roc.png", "ROC on the test patches"),
-    ("mistakes.png", "The worst mistakes among the test patches"),
-)
 
 
 @dataclass(frozen=True)
@@ -170,7 +162,7 @@ def _varied(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(np.clip(patch, 0, 1), np.float32)
 
 
-class FacenessData(lightning.LightningDataModule):
+class FacenessData(TrainingData):
     """Patches to train on, to choose the epoch by, and to test by."""
 
     def __init__(
@@ -206,16 +198,13 @@ class FacenessData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
         """Shuffled."""
-        order = Shuffled(self._training, self._seed, self._epoch)
+        order = Shuffled(self._training, self._seed, lambda: self.epoch)
         return DataLoader(self._training, self._batch_size, sampler=order)
 
     def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
         """In order."""
         order = [(0, index) for index in range(len(self._validation))]
         return DataLoader(self._validation, 256, sampler=order)
-
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer is not None else 0
 
 
 class FacenessModule(TrainedModule):
@@ -282,9 +271,7 @@ def train_faceness(
     Raises:
         UserError: the patches cannot be used, or ``out`` cannot be written or holds another run.
     """
-    check_devices(options.devices)
-    if process():
-        say = silent
+    say = first_alone(say)
     patches, labels = read_patches(dataset)
     ours = options.architecture == "small"
     data = FacenessData(patches, labels, ours, options.batch_size, options.seed)
@@ -294,14 +281,12 @@ def train_faceness(
         "patches": hashlib.sha256(patches.tobytes() + labels.tobytes()).hexdigest(),
         **asdict(options),
     }
-    checkpoint = claim(out, chosen) if process() == 0 else last_checkpoint(out)
+    checkpoint = begin_run(out, chosen, options.devices, say)
     counts = data.counts
     say(
         f"{counts['training']} patches to train on, {counts['validation']} to validate, "
         f"{counts['test']} to test"
     )
-    if checkpoint is not None:
-        say(f"continuing the run in {out}")
     lightning.seed_everything(options.seed, verbose=False)
     optimizer = (
         OptimizerChoice(3e-3, weight_decay=0.01, one_cycle=True) if ours else OptimizerChoice(1e-3)
@@ -309,8 +294,6 @@ def train_faceness(
     module = FacenessModule(ARCHITECTURES[options.architecture](), optimizer)
     schedule = Schedule(options.epochs, options.patience, options.seed, options.devices)
     fit_module(module, data, out, schedule, say, checkpoint, progress_bar)
-    if process():
-        raise SystemExit(0)  # the first one does the rest
     return _finish(module, data, out, options)
 
 
@@ -356,7 +339,6 @@ def _write_report(
     sure: np.ndarray,
     apart: float,
 ) -> Path:
-    folder = out.parent
     figures, counts = description.validation, description.data
     card = "\n".join(
         [
@@ -378,20 +360,26 @@ def _write_report(
             "",
         ]
     )
-    try:
-        (folder / "card.md").write_text(card, encoding="utf-8")
-        with style():
-            shown = curves(module.history, module.SELECTED_BY, "Likelihood, validation")
-            shown.savefig(folder / "curves.png")
-            _roc(labels, sure, figures["roc_auc"]).savefig(folder / "roc.png")
-            _mistakes(patches, labels, sure).savefig(folder / "mistakes.png")
-        with whole_file(out) as draft:
-            title = f"faceness, {description.network}: ROC AUC {figures['roc_auc']:.4f}"
-            line = f"On {counts['test']} patches that nothing was chosen by."
-            draft.write_text(page(title, line, _FIGURES, card), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
-    return out
+    title = "Likelihood, validation"
+    return write_page(
+        out,
+        f"faceness, {description.network}: ROC AUC {figures['roc_auc']:.4f}",
+        f"On {counts['test']} patches that nothing was chosen by.",
+        card,
+        [
+            Shown(
+                "curves",
+                "Loss and metric by epoch",
+                lambda: curves(module.history, module.SELECTED_BY, title),
+            ),
+            Shown("roc", "ROC on the test patches", lambda: _roc(labels, sure, figures["roc_auc"])),
+            Shown(
+                "mistakes",
+                "The worst mistakes among the test patches",
+                lambda: _mistakes(patches, labels, sure),
+            ),
+        ],
+    )
 
 
 def _roc(labels: np.ndarray, sure: np.ndarray, area: float) -> Figure:

@@ -11,6 +11,7 @@ facectrl_fast/models.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import zipfile
@@ -30,7 +31,7 @@ from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 from facectrl_fast.types import PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
-OPTIONS = DetectorOptions(steps=20_000)
+OPTIONS = DetectorOptions(steps=30_000)
 SURE = 0.8
 """YuNet's score from which on a face is taken for one."""
 LEAST_SIDE = 96
@@ -64,7 +65,10 @@ def label_portraits(folders: Sequence[Path], yunet: Path, out: Path) -> None:
                 if face.score >= SURE
             ]
             if faces:
-                name = f"{folder.parent.name}-{path.parent.name}-{path.stem}.png"
+                # The crops of photographs that are in several folders carry marks of those; what
+                # is before the last slash says nothing, so that they are split together.
+                name = f"{path.parent.name}/{re.sub(r'^(de|me)_', '', path.stem)}.png"
+                (images / name).parent.mkdir(exist_ok=True)
                 cv2.imwrite(str(images / name), image)
                 rows = [" ".join(str(round(v)) for v in face.box) for face in faces]
                 lines += [name, str(len(rows)), *(f"{row} 0 0 0 0 0 0" for row in rows)]

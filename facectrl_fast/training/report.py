@@ -12,11 +12,9 @@ from sklearn.metrics import roc_curve
 
 from facectrl_fast.dataset.crops import in_batches
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture
-from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.metrics import ON, Judgement, best_threshold, threshold_scores
 from facectrl_fast.evaluation.text import judgement_lines
-from facectrl_fast.files import whole_file
-from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, curves, page, style
+from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, Shown, curves, write_page
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.model_file import ModelDescription
@@ -50,25 +48,25 @@ def write_report(
     judgement = Judgement(
         np.array([p.label for p in pictures]), on, [p.source or "unknown" for p in pictures]
     )
-    folder = out.parent
     description = classifier.description
-    try:
-        card = model_card(description, judgement, disagreement)
-        (folder / "card.md").write_text(card, encoding="utf-8")
-        with style():
-            shown = curves(history, "val_balanced_accuracy", "Balanced accuracy, validation")
-            shown.savefig(folder / "curves.png")
-            _confusion(judgement).savefig(folder / "confusion.png")
-            _roc(judgement).savefig(folder / "roc.png")
-            _confidence(judgement).savefig(folder / "confidence.png")
-            shown = _mistakes(judgement, pictures, crops)
-            shown.savefig(folder / "mistakes.png")
-        # Last and whole: a folder with the page holds a finished run.
-        with whole_file(out) as draft:
-            draft.write_text(_page(description, judgement, card), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
-    return out
+    title, metric = "Balanced accuracy, validation", "val_balanced_accuracy"
+    return write_page(
+        out,
+        f"{description.network}: {judgement.balanced_accuracy:.1%} balanced accuracy",
+        f"On {len(judgement.labels)} validation pictures, of people or moments not trained on.",
+        model_card(description, judgement, disagreement),
+        [
+            Shown("curves", "Loss and metric by epoch", lambda: curves(history, metric, title)),
+            Shown("confusion", "Confusion matrix", lambda: _confusion(judgement)),
+            Shown("confidence", "Confidence", lambda: _confidence(judgement)),
+            Shown("roc", "ROC and threshold", lambda: _roc(judgement)),
+            Shown(
+                "mistakes",
+                "The worst mistakes among the validation pictures",
+                lambda: _mistakes(judgement, pictures, crops),
+            ),
+        ],
+    )
 
 
 def model_card(description: ModelDescription, judgement: Judgement, disagreement: float) -> str:
@@ -198,21 +196,3 @@ def _mistakes(
     if not worst:
         grid[0].text(0, 0, "no mistakes")
     return figure
-
-
-_FIGURES = (
-    ("curves.png", "Loss and metric by epoch"),
-    ("confusion.png", "Confusion matrix"),
-    ("confidence.png", "Confidence"),
-    ("roc.png", "ROC and threshold"),
-    ("mistakes.png", "The worst mistakes among the validation pictures"),
-)
-
-
-def _page(description: ModelDescription, judgement: Judgement, card: str) -> str:
-    return page(
-        f"{description.network}: {judgement.balanced_accuracy:.1%} balanced accuracy",
-        f"On {len(judgement.labels)} validation pictures, of people or moments not trained on.",
-        _FIGURES,
-        card,
-    )

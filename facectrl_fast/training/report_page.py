@@ -1,21 +1,69 @@
-"""What the reports of all training runs look like: a page, and the curves."""
+"""What the reports of all training runs look like: a page with pictures and the model card."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from facectrl_fast.errors import UserError
+from facectrl_fast.files import whole_file
+from facectrl_fast.types import UInt8Array
+
 BLUE, ORANGE, GRAY = "#2a6f97", "#c8553d", "#8a8a8a"
 
 
-def style() -> AbstractContextManager[None]:
-    """For figures that are made within."""
-    return mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+@dataclass(frozen=True)
+class Shown:
+    """A picture of a report."""
+
+    name: str
+    """Of its file, NAME.png."""
+    caption: str
+    draw: Callable[[], Figure | UInt8Array]
+    """Makes a figure, or a BGR picture."""
+
+    def write(self, folder: Path) -> None:
+        """Make its file."""
+        drawn = self.draw()
+        path = folder / f"{self.name}.png"
+        if isinstance(drawn, Figure):
+            drawn.savefig(path)
+        else:
+            path.write_bytes(cv2.imencode(".png", drawn)[1].tobytes())
+
+
+def write_page(out: Path, title: str, line: str, card: str, pictures: Sequence[Shown]) -> Path:
+    """Write a report.
+
+    Args:
+        out: its page, report.html; the pictures and card.md go into its folder.
+        title: in words.
+        line: what it tells, in a sentence.
+        card: the model card, Markdown.
+        pictures: that it shows.
+
+    Raises:
+        UserError: something cannot be written.
+    """
+    folder = out.parent
+    try:
+        (folder / "card.md").write_text(card, encoding="utf-8")
+        with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+            for picture in pictures:
+                picture.write(folder)
+        # Last and whole: a folder with the page holds a finished run.
+        with whole_file(out) as draft:
+            draft.write_text(_page(title, line, card, pictures), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
+    return out
 
 
 def curves(history: Sequence[dict[str, float]], metric: str, title: str) -> Figure:
@@ -48,18 +96,11 @@ def curves(history: Sequence[dict[str, float]], metric: str, title: str) -> Figu
     return figure
 
 
-def page(title: str, line: str, figures: Sequence[tuple[str, str]], card: str) -> str:
-    """A report as HTML.
-
-    Args:
-        title: in words.
-        line: what it tells, in a sentence.
-        figures: file name and caption of the pictures beside the page.
-        card: the model card, Markdown.
-    """
+def _page(title: str, line: str, card: str, pictures: Sequence[Shown]) -> str:
     images = "\n".join(
-        f'<figure><img src="{name}" alt="{text}"><figcaption>{text}</figcaption></figure>'
-        for name, text in figures
+        f'<figure><img src="{shown.name}.png" alt="{shown.caption}">'
+        f"<figcaption>{shown.caption}</figcaption></figure>"
+        for shown in pictures
     )
     return f"""<!doctype html>
 <html lang="en">

@@ -19,12 +19,9 @@ from facectrl_fast.training.engine import (
     REPORT,
     RunResult,
     Schedule,
-    check_devices,
-    claim,
+    begin_run,
+    first_alone,
     fit_module,
-    last_checkpoint,
-    process,
-    silent,
 )
 from facectrl_fast.training.export import export_model
 from facectrl_fast.training.report import write_report
@@ -83,14 +80,10 @@ def train(
     Raises:
         UserError: the dataset cannot be used, or ``out`` cannot be written or holds another run.
     """
-    check_devices(options.devices)
-    if process():
-        say = silent
+    say = first_alone(say)
     pictures = read_folder(dataset)
     split = split_by_group(pictures, options.validation_share, options.seed)
     data = prepare(task, *split, options)
-    # Where several processes train, the first one began alone.
-    first = process() == 0
     chosen = {
         "task": task.name,
         "dataset": str(dataset.resolve()),
@@ -98,19 +91,15 @@ def train(
         "pictures": digest_of(pictures),
         **asdict(options),
     }
-    checkpoint = claim(out, chosen) if first else last_checkpoint(out)
+    checkpoint = begin_run(out, chosen, options.devices, say)
     say(
         f"{len(data.training)} pictures to train on, {len(data.validation)} of other people or "
         "moments to validate"
     )
-    if checkpoint is not None:
-        say(f"continuing the run in {out}")
     counts = data.counts()
     if prepared is not None:
         prepared(data)
     module = fit(task, data, out, options, say, checkpoint, progress_bar)
-    if process():
-        raise SystemExit(0)  # the first one does the rest
     return _finish(task, module, data, counts, out, options)
 
 

@@ -9,6 +9,8 @@ from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.locate import Locator
 
+CUT = 0.5
+"""Share of the picture that moved from which on it may show somebody else."""
 GRACE = 0.2
 """Seconds for which a face that was just there may be missed before the verdict is NO_FACE."""
 
@@ -28,6 +30,8 @@ class Sighting:
     """Share of the picture that moved since the frame analysed before."""
     missed: bool = False
     """A face that was just there is not found: look again, soon."""
+    stranger: bool = False
+    """There are faces, but not the owner's."""
     blind: bool = False
     """Too dark to see anybody."""
 
@@ -58,6 +62,8 @@ class FrameAnalyzer:
         # What is only missed for now is no verdict to repeat.
         if scene.still and self._last is not None and not self._last.missed:
             return replace(self._last, timestamp=now, still=True, moved=0.0)
+        if scene.moved > CUT:
+            self._locator.doubt()
         self._last = replace(self._examine(frame), moved=scene.moved)
         self._gate.analysed(now)
         return self._last
@@ -77,6 +83,10 @@ class FrameAnalyzer:
     def _examine(self, frame: Frame) -> Sighting:
         now = frame.timestamp
         face = self._locator.locate(frame)
+        if face is None and self._locator.others:
+            # Other people neither play nor pause.
+            self._there = False
+            return Sighting(Verdict.UNSURE, now, stranger=True)
         if face is None:
             # However seldom it is looked, a single miss is no absence.
             if self._there and (self._misses == 0 or now - self._face_seen < GRACE):

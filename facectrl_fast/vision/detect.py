@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from facectrl_fast.config import DETECTORS
+from facectrl_fast.config import DETECTORS, LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
@@ -40,7 +40,7 @@ class Detector(Protocol):
 def open_detector(
     name: str = "auto",
     path: Path | None = None,
-    least_share: float = 1 / 6,
+    least_share: float = LEAST_SHARE,
     sensitive: bool = False,
 ) -> Detector:
     """The detector of that name.

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Face, PixelFormat, UInt8Array
 from facectrl_fast.vision.luma import to_gray
@@ -32,7 +33,7 @@ class HaarDetector:
     def __init__(
         self,
         path: Path | None = None,
-        least_share: float = 1 / 6,
+        least_share: float = LEAST_SHARE,
         least_pixels: int | None = 30,
         scale_factor: float = 1.1,
         neighbours: int = 4,

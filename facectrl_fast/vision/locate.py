@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from facectrl_fast.types import Box, Face, Frame, PixelFormat
 from facectrl_fast.vision.detect import Detector
+from facectrl_fast.vision.recognize import Recognizer
 from facectrl_fast.vision.track import Tracker
 
 SEARCH_EVERYWHERE = 2.0
@@ -23,23 +24,32 @@ class Locator:
 
     Without a tracker the detector looks at each analysed frame, but only around the last place;
     with one, the tracker follows and the detector confirms on a schedule. Presence always comes
-    from the detector.
+    from the detector. With a recognizer only the owner's faces count.
     """
 
-    def __init__(self, detector: Detector, tracker: Tracker | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        tracker: Tracker | None = None,
+        recognizer: Recognizer | None = None,
+    ) -> None:
         self._detector = detector
         self._tracker = tracker
+        self._recognizer = recognizer
+        self.others = False
+        """In the frame looked at last there are faces, but none that counts."""
         self._face: Face | None = None
         self._searched = float("-inf")
         self._validated = float("-inf")
 
     def locate(self, frame: Frame) -> Face | None:
-        """The biggest face of the frame, None if there is none.
+        """The biggest face of the frame that counts, None if there is none.
 
         Args:
             frame: any pixel format; later than the frames before it.
         """
         now = frame.timestamp
+        self.others = False
         if self._face is None or not 0 <= now - self._searched < SEARCH_EVERYWHERE:
             return self._search(frame, self._face)
         if self._tracker is None:
@@ -47,12 +57,14 @@ class Locator:
         elif now - self._validated < self._tracker.trusted_for:
             box = self._tracker.update(frame.array, frame.pixel_format)
             found = None if box is None else replace(self._face, box=box, landmarks=None)
+            if found is not None and not self._counts(frame, found):
+                found = None
         else:
             box = self._tracker.update(frame.array, frame.pixel_format) or self._face.box
             found = self._near(frame, box)
             if found is not None:
                 self._validate(frame, found)
-        if found is None or not _is_inside(found, frame):
+        if found is None:
             return self._search(frame)
         self._face = found
         return found
@@ -60,12 +72,28 @@ class Locator:
     def forget(self) -> None:
         """The camera was away: start with a search."""
         self._face = None
+        self.doubt()
+
+    def doubt(self) -> None:
+        """So much changed that faces may be other people's now."""
+        if self._recognizer is not None:
+            self._recognizer.doubt()
+
+    def _counts(self, frame: Frame, face: Face) -> bool:
+        """Whether a face is in the frame; trackers, above all, run over its edge. And whose."""
+        x, y, width, height = face.box
+        inside = 0 <= x + width / 2 < frame.width and 0 <= y + height / 2 < frame.height
+        if not inside or self._recognizer is None:
+            return inside
+        owner = self._recognizer.is_owner(frame, face)
+        self.others |= not owner
+        return owner
 
     def _search(self, frame: Frame, known: Face | None = None) -> Face | None:
         # Bigger faces are found in a smaller picture, for less.
         least = None if known is None else AS_BIG * known.box[3] / frame.height
         faces = self._detector.detect(frame.array, frame.pixel_format, least)
-        found = next((face for face in faces if _is_inside(face, frame)), None)
+        found = next((face for face in faces if self._counts(frame, face)), None)
         if found is None and known is not None:
             # Looked at closely, a face that was just there may still be found.
             found = self._near(frame, known.box)
@@ -95,13 +123,8 @@ class Locator:
             return None
         part = image[top:bottom, left:right]
         faces = self._detector.detect(part, pixel_format, LEAST_IN_NEIGHBOURHOOD)
-        return _moved(faces[0], left, top) if faces else None
-
-
-def _is_inside(face: Face, frame: Frame) -> bool:
-    """Whether the face's centre is in the frame; trackers, above all, run over its edge."""
-    x, y, width, height = face.box
-    return 0 <= x + width / 2 < frame.width and 0 <= y + height / 2 < frame.height
+        moved = (_moved(face, left, top) for face in faces)
+        return next((face for face in moved if self._counts(frame, face)), None)
 
 
 def _even(value: float) -> int:

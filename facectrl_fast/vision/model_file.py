@@ -117,9 +117,9 @@ class ModelDescription:
                 labels=_labels(json.loads(metadata["labels"])),
                 kind=kind,
                 network=metadata.get("network", ""),
-                input_height=_side(json.loads(metadata["input"])["height"]),
-                input_width=_side(json.loads(metadata["input"])["width"]),
-                preprocessing=_preprocessing(json.loads(metadata["preprocessing"])),
+                input_height=read_side(json.loads(metadata["input"])["height"]),
+                input_width=read_side(json.loads(metadata["input"])["width"]),
+                preprocessing=read_preprocessing(json.loads(metadata["preprocessing"])),
                 confidence=_probability(thresholds["confidence"]),
                 error=_error(thresholds) if kind == "reconstruction" else None,
                 data={k: int(v) for k, v in figures(metadata, "data")},
@@ -167,7 +167,12 @@ def _one_of(value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _side(value: Any) -> int:
+def read_side(value: Any) -> int:
+    """Pixels of an input's side.
+
+    Raises:
+        ValueError: it is no whole number of them, or far too large.
+    """
     if not isinstance(value, int) or not 1 <= value <= 4096:
         raise ValueError("input sides must be 1 to 4096")
     return value
@@ -186,7 +191,12 @@ def _error(value: Any) -> ErrorThreshold:
     return error
 
 
-def _preprocessing(value: Any) -> Preprocessing:
+def read_preprocessing(value: Any) -> Preprocessing:
+    """Reads back what ``asdict`` made of one.
+
+    Raises:
+        ValueError, KeyError, TypeError: it makes no sense.
+    """
     across, down = (float(side) for side in value["expansion"])
     if not (0 <= across < 1e4 and 0 <= down < 1e4):
         raise ValueError("expansion must not be negative")

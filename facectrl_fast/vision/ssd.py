@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from facectrl_fast._native import BoxDecoder
+from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, Float32Array, PixelFormat, UInt8Array
@@ -26,7 +27,7 @@ class SsdDetector:
     def __init__(
         self,
         path: Path = PACKAGED_DETECTOR,
-        least_share: float = 1 / 6,
+        least_share: float = LEAST_SHARE,
         sensitive: bool = False,
     ) -> None:
         """Load the model.

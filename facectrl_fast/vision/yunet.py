@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
 from facectrl_fast.vision.luma import to_gray
@@ -19,7 +20,7 @@ class YuNetDetector:
     def __init__(
         self,
         path: Path,
-        least_share: float = 1 / 6,
+        least_share: float = LEAST_SHARE,
         least_pixels: int = 26,
         sensitive: bool = False,
     ) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture, overlap
-from facectrl_fast.types import Face
+from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
+from facectrl_fast.types import Face, overlap
 
 FACE = (10.0, 10.0, 30.0, 40.0)
 NEAR = (12.0, 12.0, 30.0, 40.0)

@@ -12,10 +12,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
 
 from facectrl_fast.cli import main  # noqa: E402
-from facectrl_fast.evaluation.detection import overlap  # noqa: E402
 from facectrl_fast.training.detector_loss import Anchors, detector_loss, match  # noqa: E402
 from facectrl_fast.training.detector_network import ARCHITECTURES  # noqa: E402
-from facectrl_fast.types import PixelFormat  # noqa: E402
+from facectrl_fast.types import PixelFormat, overlap  # noqa: E402
 from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
 from facectrl_fast.vision.ssd import SsdDetector  # noqa: E402
 

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
 
 from facectrl_fast.cli import main  # noqa: E402
-from facectrl_fast.evaluation.detection import overlap  # noqa: E402
+from facectrl_fast.types import overlap  # noqa: E402
 from facectrl_fast.vision.faceness import SIDE, FacenessModel  # noqa: E402
 
 pytestmark = pytest.mark.train

@@ -1,0 +1,175 @@
+"""Learns somebody's face, from a camera or from pictures: ``facectrl-fast enroll``."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from facectrl_fast.capture.source import open_source
+from facectrl_fast.config import RunOptions
+from facectrl_fast.errors import UserError
+from facectrl_fast.files import whole_file
+from facectrl_fast.mainloop import MainLoop, SignalWatch
+from facectrl_fast.models import user_identity_model
+from facectrl_fast.people import People, Person
+from facectrl_fast.types import Float32Array
+from facectrl_fast.vision.detect import open_detector
+from facectrl_fast.vision.identity import IdentityModel, open_identity_model, similarity
+from facectrl_fast.vision.locate import Locator
+
+EVERY = 0.3
+"""Seconds between two looks."""
+LOOKS = 20
+"""Faces that make somebody known."""
+LEAST = 5
+"""Faces below which a recording shows too little."""
+ODD = 1 / 3
+"""Share of the other faces that one may be unlike; more is taken for somebody else's."""
+
+
+def enroll_from_camera(
+    name: str, options: RunOptions, say: Callable[[str], None], people: People | None = None
+) -> None:
+    """Look at a camera, or a recording, until there are enough faces.
+
+    Args:
+        name: of the person.
+        options: source, backend, detector and model.
+        say: is told what to do and what was done.
+        people: where it is kept; with the user's own by default.
+
+    Raises:
+        UserError: the camera or the model cannot be used, too few faces are seen, or they are
+            those of several people; nobody is enrolled then.
+    """
+    from facectrl_fast.desktop.remote import looking_away
+
+    people = people or People()
+    people.check_name(name)
+    model = open_identity_model(options.identity_model)
+    source = open_source(options.source, False, options.backend)
+    locator = Locator(open_detector(options.detector, options.detector_model))
+    say("look into the camera, and move your head a little")
+    points: list[Float32Array] = []
+    loop = MainLoop()
+    with (
+        looking_away(options.source),
+        SignalWatch(loop, (signal.SIGINT, signal.SIGTERM), lambda _: loop.quit()),
+    ):
+        stream = source.open()
+        ring = stream.ring
+        last = float("-inf")
+
+        def on_wake() -> None:
+            nonlocal last
+            frame = ring.latest()
+            if frame is not None and frame.timestamp - last >= EVERY:
+                last = frame.timestamp
+                face = locator.locate(frame)
+                if face is not None:
+                    points.append(model.embed_face(frame.array, frame.pixel_format, face.box))
+            if ring.closed or len(points) >= LOOKS:
+                loop.quit()
+            else:
+                ring.arm(0 if frame is None else frame.seq, last + EVERY)
+
+        watch = loop.watch_fd(ring.fileno(), on_wake)
+        ring.arm(0)
+        try:
+            loop.run()
+            if ring.closed and stream.error is not None:
+                raise stream.error
+        finally:
+            loop.remove(watch)
+            stream.close()
+    if len(points) < LEAST:
+        raise UserError(
+            f"only {len(points)} faces were seen, {LEAST} are needed; look into the camera, in "
+            "good light"
+        )
+    _keep(name, model, np.stack(points), people, say)
+
+
+def enroll_from_pictures(
+    name: str,
+    pictures: Sequence[Path],
+    options: RunOptions,
+    say: Callable[[str], None],
+    people: People | None = None,
+) -> None:
+    """Learn a face from pictures, the one in the middle of each.
+
+    Args:
+        name: of the person.
+        pictures: files, and folders of them.
+        options: the model.
+        say: is told what was done.
+        people: where it is kept; with the user's own by default.
+
+    Raises:
+        UserError: a picture or the model cannot be used, no face is found, or they are those of
+            several people; nobody is enrolled then.
+    """
+    # Late: it needs OpenCV.
+    from facectrl_fast.dataset.faces import FaceCutter
+    from facectrl_fast.dataset.wider import SUFFIXES
+
+    people = people or People()
+    people.check_name(name)
+    model = open_identity_model(options.identity_model)
+    given = model.description
+    cutter = FaceCutter(given.preprocessing, given.height, given.width)
+    points = []
+    for given_path in pictures:
+        folder = given_path.is_dir()
+        found = sorted(given_path.rglob("*")) if folder else [given_path]
+        for path in (p for p in found if not folder or p.suffix.lower() in SUFFIXES):
+            try:
+                crop = cutter.cut(path.read_bytes())
+            except OSError as error:
+                raise UserError(f"cannot read {path}: {error.strerror}") from None
+            if crop is None:
+                say(f"{path} shows no face")
+            else:
+                points.append(model.embed(crop)[0])
+    if not points:
+        raise UserError("no face was found in the pictures")
+    _keep(name, model, np.stack(points), people, say)
+
+
+def _keep(
+    name: str,
+    model: IdentityModel,
+    points: Float32Array,
+    people: People,
+    say: Callable[[str], None],
+) -> None:
+    alike = similarity(points[:, None], points[None]) > model.description.similarity
+    unlike = 1 - (alike.sum(1) - 1) / max(len(points) - 1, 1)
+    kept = points if len(points) == 1 else points[unlike <= ODD]
+    if len(kept) <= len(points) / 2:
+        raise UserError(
+            "the faces are too unlike each other: was there somebody else? Nobody was enrolled"
+        )
+    for other in people.names():
+        if other != name and _resembles(kept, people.get(other), model):
+            say(f"note: the model can hardly tell '{name}' from '{other}'")
+    people.keep(Person(name, model.digest, kept))
+    if model.path != user_identity_model():
+        try:
+            with whole_file(user_identity_model()) as draft:
+                shutil.copyfile(model.path, draft)
+        except OSError as error:
+            raise UserError(f"cannot keep the model: {error.strerror}") from None
+    say(f"'{name}' is known by {len(kept)} faces; from now on: facectrl-fast run --owner '{name}'")
+
+
+def _resembles(points: Float32Array, other: Person, model: IdentityModel) -> bool:
+    if other.model != model.digest or other.points.shape[1] != points.shape[1]:
+        return False
+    alike = similarity(points[:, None], other.points[None]).mean()
+    return bool(alike > model.description.similarity)

@@ -1,0 +1,135 @@
+"""The people that the program knows: their faces as points, in files only their user reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facectrl_fast.errors import UserError
+from facectrl_fast.files import whole_file
+from facectrl_fast.models import user_data
+from facectrl_fast.types import Float32Array
+
+_NAME = re.compile(r"[\w][\w .'-]{0,63}")
+_SUFFIX = ".json"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who was enrolled."""
+
+    name: str
+    model: str
+    """Digest of the model whose points these are."""
+    points: Float32Array
+    """(n, d), n > 0."""
+
+
+class People:
+    """Enrolled people, a file each."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Use a folder; the user's own by default. It need not be there."""
+        self._folder = user_data() / "people" if folder is None else folder
+
+    def names(self) -> list[str]:
+        """In alphabetical order.
+
+        Raises:
+            UserError: the folder cannot be read.
+        """
+        try:
+            return sorted(
+                path.stem
+                for path in self._folder.iterdir()
+                if path.suffix == _SUFFIX and not path.name.startswith(".")
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise UserError(f"cannot read {self._folder}: {error.strerror}") from None
+
+    def get(self, name: str) -> Person:
+        """Somebody.
+
+        Raises:
+            UserError: nobody of that name was enrolled, or the file cannot be used.
+        """
+        path = self._path(name)
+        try:
+            stored = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            known = ", ".join(self.names()) or "nobody"
+            raise UserError(
+                f"there is no '{name}' (enrolled: {known}); see 'facectrl-fast enroll --help'"
+            ) from None
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
+        except (ValueError, RecursionError):
+            raise self._damaged(path, name) from None
+        try:
+            points = np.array(stored["points"], np.float32)
+            model = stored["model"]
+        except (KeyError, TypeError, ValueError):
+            raise self._damaged(path, name) from None
+        whole = points.ndim == 2 and points.size > 0 and np.isfinite(points).all()
+        if not whole or not isinstance(model, str):
+            raise self._damaged(path, name)
+        return Person(name, model, points)
+
+    def keep(self, person: Person) -> None:
+        """Write somebody, in place of whoever had the name; only the user can read it.
+
+        Raises:
+            UserError: it cannot be written, or the name is none.
+        """
+        path = self._path(person.name)
+        told = {"model": person.model, "points": person.points.round(6).tolist()}
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.chmod(0o700)
+            with whole_file(path) as draft:
+                # Never readable by others, not even for a moment.
+                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(descriptor, "w") as file:
+                    os.fchmod(descriptor, 0o600)
+                    json.dump(told, file)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+    def remove(self, name: str) -> None:
+        """Forget somebody.
+
+        Raises:
+            UserError: there is nobody of that name, or the file cannot be removed.
+        """
+        path = self._path(name)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            raise UserError(f"there is no '{name}'; see 'facectrl-fast people list'") from None
+        except OSError as error:
+            raise UserError(f"cannot remove {path}: {error.strerror}") from None
+
+    def check_name(self, name: str) -> None:
+        """Find out early whether somebody may be called so.
+
+        Raises:
+            UserError: it is no name.
+        """
+        self._path(name)
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"'{name[:64]}' is no name: use letters, digits, spaces and . _ ' -, at most 64"
+            )
+        return self._folder / f"{name}{_SUFFIX}"
+
+    def _damaged(self, path: Path, name: str) -> UserError:
+        return UserError(f"{path} is damaged; enroll '{name}' again")
