@@ -30,7 +30,8 @@ test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
 	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train"
 
 test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance"
+	$(BIN)/pytest -m acceptance
 
 check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the training code uses)
 	$(BIN)/ruff check .

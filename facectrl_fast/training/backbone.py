@@ -22,6 +22,7 @@ from facectrl_fast.training.mobilenet import MobileNetV2
 INPUT, OUTPUT = "crops", "features"
 SIDE = 160
 """Pixels of a crop, where the network leaves that open."""
+LEAST_SIDE = 24
 LEAST_OPSET = 13
 HUB = "hub:"
 """Before the name of a file on the hub: hub:OWNER/MODEL/FILE."""
@@ -148,6 +149,8 @@ def _from_onnx(path: Path, scaling: str, side: int | None) -> Backbone:
     if channels not in (1, 3):
         raise UserError(f"{path} takes {channels or 'any number of'} channels, not 1 or 3")
     height, width = height or side or SIDE, width or side or SIDE
+    if min(height, width) < LEAST_SIDE:
+        raise UserError(f"{path} takes {width} x {height} pixels; at least {LEAST_SIDE} are needed")
     model = _without_clashes(model)
     graph = model.graph
     mean, deviation = (np.array(values, np.float32)[:channels] for values in SCALINGS[scaling])

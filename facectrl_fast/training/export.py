@@ -86,7 +86,10 @@ def to_onnx(
 
 
 def write_checked(
-    model: onnx.ModelProto, out: Path, disagreement: Callable[[Path], float]
+    model: onnx.ModelProto,
+    out: Path,
+    disagreement: Callable[[Path], float],
+    tolerance: float = TOLERANCE,
 ) -> float:
     """Write ``out``, if ONNX Runtime makes of it what PyTorch does; returns how far they differ.
 
@@ -94,9 +97,10 @@ def write_checked(
         model: with its metadata.
         out: the .onnx file.
         disagreement: told of a file, between the two.
+        tolerance: the most that it may be.
 
     Raises:
-        UserError: ``out`` cannot be written, or they differ by more than 1e-5.
+        UserError: ``out`` cannot be written, or they differ by more.
     """
     onnx.checker.check_model(model)
     try:
@@ -104,7 +108,7 @@ def write_checked(
             draft.write_bytes(model.SerializeToString())
             difference = disagreement(draft)
             # Not the other way round: a comparison with NaN is false.
-            if not difference <= TOLERANCE:
+            if not difference <= tolerance:
                 raise UserError(f"no model is written: ONNX Runtime disagrees by {difference:.1e}")
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None

@@ -46,6 +46,10 @@ from facectrl_fast.vision.identity import IdentityDescription, IdentityModel
 from facectrl_fast.vision.preprocess import Preprocessing
 
 LAYERS = (512, 256, 128)
+TOLERANCE = 1e-4
+"""Of points, whose distances are at least a thousand times that."""
+COMPARED = 16
+"""Pictures on which PyTorch and ONNX Runtime are compared."""
 DROPPED = 0.5
 """Share of the features that each step does without: there are more of them than pictures."""
 MOST_FACELESS = 0.5
@@ -132,8 +136,9 @@ class IdentityHead(nn.Module):
                 _, deviations, components = torch.linalg.svd(hidden - middle, full_matrices=False)
                 kept = components[: len(layer.weight)]
                 layer.weight.mul_(1e-3)
-                # The sums of the first component get a deviation of 1.
-                layer.weight[: len(kept)] = kept * len(hidden) ** 0.5 / deviations[0]
+                # The sums of the first component get a deviation of 1, if they vary at all.
+                largest = deviations[0] / len(hidden) ** 0.5
+                layer.weight[: len(kept)] = kept / largest.clamp_min(0.2)
                 layer.bias.copy_(-layer.weight @ middle)
                 hidden = self._activated(k, layer(hidden))
 
@@ -286,7 +291,8 @@ def train_identity(
     }
     checkpoint = begin_run(out, chosen, options.devices, say)
     numbers = np.random.default_rng(options.seed).permutation(people.max() + 1)
-    least = 2 * max(options.folds, 1)
+    # Two to train on, two to choose the epoch by, and two in each fold.
+    least = max(4, 2 * options.folds, 6 if options.folds else 0)
     if len(numbers) < least:
         raise UserError(f"{folder} shows {len(numbers)} people; {least} are needed (--folds)")
     say(f"{len(people)} faces of {len(numbers)} people")
@@ -317,16 +323,17 @@ def train_identity(
     )
     proto = _with_head(backbone, module.head)
     onnx.helper.set_model_props(proto, description.to_metadata())
-    crops = np.random.default_rng(0).random((4, 1, backbone.height, backbone.width), np.float32)
-    ours = _points(module.head, np.concatenate([_run(backbone)(crop[None]) for crop in crops]))
+    cut = (cutter.cut(picture.path.read_bytes()) for picture in pictures[:COMPARED])
+    crops = [crop for crop in cut if crop is not None]
+    ours = _points(module.head, np.concatenate(list(map(_run(backbone), crops))))
 
     def disagreement(draft: Path) -> float:
         model = IdentityModel(draft)
-        theirs = np.concatenate([model.embed(crop[None]) for crop in crops])
+        theirs = np.concatenate(list(map(model.embed, crops)))
         return float(np.max(np.abs(theirs - ours)))
 
     model = out / MODEL
-    apart = write_checked(proto, model, disagreement)
+    apart = write_checked(proto, model, disagreement, TOLERANCE)
     report = write_report(out / REPORT, description, left_out, module.history, apart)
     return IdentityResult(model, report, apart, judged.roc_auc, judged.accuracy(threshold))
 
@@ -442,8 +449,10 @@ def _points(head: IdentityHead, features: Float32Array) -> Float32Array:
 
 def _run(backbone: Backbone) -> Callable[[Float32Array], Float32Array]:
     """Crops (1, 1, h, w) to features (1, d)."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
     session = ort.InferenceSession(
-        backbone.model.SerializeToString(), providers=["CPUExecutionProvider"]
+        backbone.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
 
     def run(crops: Float32Array) -> Float32Array:
@@ -453,16 +462,17 @@ def _run(backbone: Backbone) -> Callable[[Float32Array], Float32Array]:
 
 
 def _with_head(backbone: Backbone, head: IdentityHead) -> onnx.ModelProto:
-    """Both as one model, from crops to points; the standardisation goes into the first layer."""
+    """Both as one model, from crops to points."""
     model = onnx.ModelProto()
     model.CopyFrom(backbone.model)
     graph = model.graph
     weights = [layer.weight.detach().numpy() for layer in head.layers]  # type: ignore[operator]
     biases = [layer.bias.detach().numpy() for layer in head.layers]  # type: ignore[operator]
-    mean, deviation = head.mean.numpy(), head.deviation.numpy()
-    biases[0] = biases[0] - weights[0] @ (mean / deviation)
-    weights[0] = weights[0] / deviation
-    current = OUTPUT
+    for what, values in (("mean", head.mean), ("deviation", head.deviation)):
+        graph.initializer.append(numpy_helper.from_array(values.numpy(), f"head_{what}"))
+    graph.node.append(helper.make_node("Sub", [OUTPUT, "head_mean"], ["head_centred"]))
+    graph.node.append(helper.make_node("Div", ["head_centred", "head_deviation"], ["head_scaled"]))
+    current = "head_scaled"
     for k, (weight, bias) in enumerate(zip(weights, biases, strict=True), 1):
         names = [f"head_{what}_{k}" for what in ("weight", "bias", "sum", "hidden")]
         graph.initializer.extend(

@@ -22,7 +22,7 @@ REACH = 2.0
 """A face counts as the owner's up to so many times the distance that the enrolled ones have from
 each other: what one camera shows in one room is more alike than what a model was made of."""
 NARROWEST = 1 / 3
-"""But at least up to that share of the model's own distance: one picture says little of a person."""
+"""But at least up to that share of the model's own distance: few pictures tell little."""
 SAME_PLACE = 0.3
 """Overlap with its last place from which on a face is the same one."""
 REMEMBERED = 3.0

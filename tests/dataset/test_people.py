@@ -44,7 +44,10 @@ def test_triplets_are_read(folder):
         ("", "lacks the columns"),
         ("Anchor,Positive\na,b\n", "lacks the columns"),
         ("Anchor,Positive,Negative\n", "holds no rows"),
-        ("Anchor,Positive,Negative\nAda/Ada_0001.jpg,,Ada/Ada_0002.jpg\n", "line 2: a column is empty"),
+        (
+            "Anchor,Positive,Negative\nAda/Ada_0001.jpg,,Ada/Ada_0002.jpg\n",
+            "line 2: a column is empty",
+        ),
         ("Anchor,Positive,Negative\nAda/Ada_0001.jpg\n", "line 2: a column is empty"),
         ("Anchor,Positive,Negative\nAda/Ada_0009.jpg,b,c\n", "line 2: there is no"),
         ("Anchor,Positive,Negative\n\0,b,c\n", "line 2"),
