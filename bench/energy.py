@@ -1,12 +1,14 @@
 """What watching costs: CPU time, wake-ups, memory and reactions of the whole program.
 
     python bench/energy.py [--video FILE --truth JSON] [--from 36] [--seconds 60] [--rounds 3]
+                           [--identity-model FILE]
 
 Plays a stretch of a recording at its own pace to a player on a private bus, through the program and
 through what it is compared with, one after the other, again and again; prints a table of medians
 and writes the single runs as JSON. The columns:
 
 - ours; ours, saving: the program as it comes, and as on battery
+- ours, owner: the program with --owner, who is the one in the recording; with --identity-model
 - ungoverned: the same with YuNet and a classification for each of 30 frames a second
 - seed: a plain Python loop in the seed's manner: a capture thread, Haar, CSRT on each frame
 - ours, still room; ours, no player: nobody there and nothing moves; nothing to control
@@ -29,8 +31,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facectrl_fast.config import RunOptions
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.desktop.bus import open_session_bus
+from facectrl_fast.enroll import enroll_from_camera
 from facectrl_fast.evaluation.video import RIGHT, Truth, VideoJudgement
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.builtin import BuiltinPlayer
@@ -39,7 +43,7 @@ from facectrl_fast.types import Command
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[1] / "shared/data"
-REACTING = ("ours", "ours, saving", "ungoverned", "seed")
+REACTING = ("ours", "ours, saving", "ours, owner", "ungoverned", "seed")
 NOTHING_DECODED = ("ours, no player", "decoding")
 WANTED = {Status.PLAYING: Command.PLAY, Status.PAUSED: Command.PAUSE}
 
@@ -156,6 +160,8 @@ def table(runs, truth):
                 f"1/{(cpu[other] - decoding) / (cpu['ours'] - decoding):.0f}"
             )
     starts = [run.changes[0][0] - run.spawned for run in runs.get("ours", []) if run.changes]
+    if "ours, owner" in cpu:
+        yield f"ours, owner / ours: {cpu['ours, owner'] / cpu['ours']:.2f}"
     if starts:
         yield f"start to the first Play: {statistics.median(starts):.2f} s"
 
@@ -168,6 +174,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--detector-model", type=Path, help="YuNet, for ungoverned; else as ours")
+    parser.add_argument("--identity-model", type=Path, help="of 'train identity'")
     parser.add_argument("--without", nargs="*", default=[], help="columns to leave out")
     parser.add_argument("--json", type=Path, default=Path("build/energy.json"))
     given = parser.parse_args()
@@ -181,12 +188,17 @@ def main():
         plan = {
             "ours": lambda: Run("ours", clip, model, status=status),
             "ours, saving": lambda: Run("ours, saving", clip, model, status=status),
+            "ours, owner": lambda: Run("ours, owner", clip, model, status=status),
             "ungoverned": lambda: Run("ungoverned", clip, model, status=status),
             "seed": lambda: Run("seed", clip, model, status=status),
             "ours, still room": lambda: Run("ours", room, model),
             "ours, no player": lambda: Run("idle", clip, model, player=None),
             "decoding": lambda: Run("decoding", clip, model),
         }
+        if given.identity_model is None:
+            del plan["ours, owner"]
+        else:
+            enroll(clip, given.identity_model, folder)
         runs = {name: [] for name in plan if name not in given.without}
         for number in range(given.rounds):
             for name in runs:
@@ -199,6 +211,13 @@ def main():
     }
     given.json.write_text(json.dumps(single, indent=1))
     print("\n".join(table(runs, truth)))
+
+
+def enroll(clip, model, folder):
+    """Make known whom the clip shows, to the programs that are started from now on."""
+    os.environ["XDG_DATA_HOME"] = str(folder)
+    options = RunOptions(source=str(clip), identity_model=model)
+    enroll_from_camera("owner", options, lambda line: print(line, file=sys.stderr))
 
 
 def prepare(given, folder):

@@ -99,7 +99,7 @@ def run_watcher(loop, watcher, usage):
     usage.end(analyses=watcher.analyses - counts["analyses"])
 
 
-def build(source, detector_model, save_power):
+def build(source, detector_model, save_power, owner=None):
     """Our program, as the command line builds it."""
     from facectrl_fast.process import prepare_process, release_start_up_code
 
@@ -109,15 +109,17 @@ def build(source, detector_model, save_power):
     from facectrl_fast.mainloop import MainLoop
 
     loop = MainLoop()
-    options = RunOptions(source=source, detector_model=detector_model, save_power=save_power)
+    options = RunOptions(
+        source=source, detector_model=detector_model, save_power=save_power, owner=owner
+    )
     watcher = build_watcher(loop, options)
     release_start_up_code()
     return loop, watcher
 
 
-def ours(source, _detector_model, usage, save_power="never"):
+def ours(source, _detector_model, usage, save_power="never", owner=None):
     """The program as it comes."""
-    run_watcher(*build(source, None, save_power), usage)
+    run_watcher(*build(source, None, save_power, owner), usage)
 
 
 def ungoverned(source, detector_model, usage):
@@ -132,11 +134,15 @@ def ungoverned(source, detector_model, usage):
     class Search:
         """Takes the locator's place; has no memory."""
 
+        others = False
+
         def locate(self, frame):
             return next(iter(detector.detect(frame.array, frame.pixel_format)), None)
 
         def forget(self):
             pass
+
+        doubt = forget
 
     analyzer._gate, analyzer._locator = Gate(still_share=0), Search()
     watcher.governor = Governor(Rates(1000, 1000, 1000))
@@ -269,6 +275,7 @@ PROGRAMS = {
     "idle": idle,
     "ours": ours,
     "ours, saving": partial(ours, save_power="always"),
+    "ours, owner": partial(ours, owner="owner"),
     "ungoverned": ungoverned,
     "seed": seed_manner,
     "decoding": decoding,

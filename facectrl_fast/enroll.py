@@ -21,9 +21,9 @@ from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.identity import IdentityModel, open_identity_model, similarity
 from facectrl_fast.vision.locate import Locator
 
-EVERY = 0.3
+EVERY = 0.5
 """Seconds between two looks."""
-LOOKS = 20
+LOOKS = 30
 """Faces that make somebody known."""
 LEAST = 5
 """Faces below which a recording shows too little."""

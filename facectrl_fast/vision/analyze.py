@@ -9,7 +9,7 @@ from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.locate import Locator
 
-CUT = 0.25
+CUT = 1 / 3
 """Share of the picture that moved from which on it may show somebody else."""
 GRACE = 0.2
 """Seconds for which a face that was just there may be missed before the verdict is NO_FACE."""

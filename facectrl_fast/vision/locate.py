@@ -72,7 +72,8 @@ class Locator:
     def forget(self) -> None:
         """The camera was away: start with a search."""
         self._face = None
-        self.doubt()
+        if self._recognizer is not None:
+            self._recognizer.forget()
 
     def doubt(self) -> None:
         """So much changed that faces may be other people's now."""

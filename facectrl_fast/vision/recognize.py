@@ -1,7 +1,7 @@
 """Recognises one person among the faces of a camera, seldom enough to cost next to nothing.
 
-A face is looked at when it appears, a few times in a row, and then once a minute: in between it is
-followed. A scene that changes at large may have changed the person as well.
+A face is looked at when it appears, a few times in a row, and then once a minute, another's once a
+second: in between it is followed. A scene that changes at large may show somebody else.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from facectrl_fast.types import Box, Face, Float32Array, Frame, overlap
 from facectrl_fast.vision.identity import IdentityModel, similarity
 
 LOOKS = 3
-"""At a face that appears; their mean tells whose it is."""
+"""At a face that appears; their median tells whose it is."""
 RENEW = 60.0
-"""Seconds after which a face that is followed is looked at again."""
-REACH = 2.0
+"""Seconds after which the owner's face, which is followed, is looked at again."""
+RETRY = 1.0
+"""Seconds after which another's is: the owner may have turned away."""
+NEAREST = 3
+"""Of the enrolled faces, those closest to a face: the others show other poses and other light."""
+REACH = 4.0
 """A face counts as the owner's up to so many times the distance that the enrolled ones have from
 each other: what one camera shows in one room is more alike than what a model was made of."""
-NARROWEST = 1 / 3
+NARROWEST = 1 / 4
 """But at least up to that share of the model's own distance: few pictures tell little."""
 SAME_PLACE = 0.3
 """Overlap with its last place from which on a face is the same one."""
@@ -72,34 +76,46 @@ class Recognizer:
             known = _Known(face.box, now)
             self._known.append(known)
         known.box, known.seen = face.box, now
-        if len(known.likenesses) < LOOKS:
+        if now - known.looked >= self._rest(known):
             known.likenesses.append(self._likeness(frame, face))
             known.looked = now
-        elif now - known.looked >= RENEW:
-            likeness = self._likeness(frame, face)
-            known.looked = now
-            if self._counts(likeness) is not self._counts(float(np.mean(known.likenesses))):
-                known.likenesses.clear()  # somebody else's, or a bad look: a few more will tell
-            known.likenesses.append(likeness)
-        return self._counts(float(np.mean(known.likenesses)))
+        return self._counts(known)
 
     def doubt(self) -> None:
-        """So much changed that faces may be other people's now."""
+        """So much changed that faces may be other people's now: look again."""
+        for known in self._known:
+            known.looked = float("-inf")
+
+    def forget(self) -> None:
+        """The camera was away."""
         self._known.clear()
 
-    def _counts(self, likeness: float) -> bool:
-        return likeness > self.threshold
+    def _counts(self, known: _Known) -> bool:
+        return float(np.median(known.likenesses)) > self.threshold
+
+    def _rest(self, known: _Known) -> float:
+        """Seconds between looks: none before there are enough, or where the last one differs."""
+        if len(known.likenesses) < LOOKS:
+            return 0.0
+        owner = self._counts(known)
+        if owner is not (known.likenesses[-1] > self.threshold):
+            return 0.0
+        return RENEW if owner else RETRY
 
     def _likeness(self, frame: Frame, face: Face) -> float:
-        """The mean similarity to the owner's points, since the threshold is one of pairs."""
         self.looks += 1
         point = self._model.embed_face(frame.array, frame.pixel_format, face.box)
-        return float(similarity(self._points, point).mean())
+        return float(_to_nearest(similarity(self._points, point)))
+
+
+def _to_nearest(alike: Float32Array) -> Float32Array:
+    """Of similarities (n,) or (n, m), the mean of the highest along the first axis."""
+    return np.asarray(np.sort(alike, 0)[-NEAREST:].mean(0), np.float32)
 
 
 def _threshold(least: float, points: Float32Array) -> float:
     if len(points) < 2:
         return least
     alike = similarity(points[:, None], points[None])
-    typical = float(alike[~np.eye(len(points), dtype=bool)].mean())
-    return max(least, min(REACH * typical, NARROWEST * least))
+    others = np.stack([np.delete(column, k) for k, column in enumerate(alike.T)], 1)
+    return max(least, min(REACH * float(_to_nearest(others).mean()), NARROWEST * least))

@@ -86,7 +86,8 @@ def test_a_face_that_appears_is_looked_at_a_few_times_and_then_once_a_minute(rec
 def test_a_stranger_is_none_wherever_he_moves(recognizer):
     for k, frame in enumerate(frames_of([room((60, 80, 40, STRANGER))] * 20, np.arange(20) / 10)):
         assert not recognizer.is_owner(frame, box(60 + k % 3, 80, 40))
-    assert recognizer.looks == LOOKS
+    # Two seconds: the owner might have turned away.
+    assert recognizer.looks == LOOKS + 1
 
 
 def test_where_everything_changed_faces_are_looked_at_again(recognizer):
@@ -96,7 +97,10 @@ def test_where_everything_changed_faces_are_looked_at_again(recognizer):
         assert recognizer.is_owner(before, box(*at))
     assert recognizer.is_owner(after, box(*at)), "followed, not looked at"
     recognizer.doubt()
-    assert not recognizer.is_owner(after, box(*at))
+    # One look may be a bad one.
+    assert [recognizer.is_owner(after, box(*at)) for _ in range(3)] == [True, False, False]
+    recognizer.forget()
+    assert recognizer.is_owner(before, box(*at))
 
 
 def test_somebody_else_in_the_same_place_is_noticed_within_a_minute(recognizer):
