@@ -26,3 +26,34 @@ def test_stock_photographs_are_compared_in_a_table(data, capsys):
     printed = capsys.readouterr().out
     assert "342 pictures" in printed
     assert len([line for line in printed.splitlines() if line.startswith("| ")]) == 3
+
+
+@pytest.mark.train
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("architecture", ["seed", "small"])
+def test_patches_with_faces_are_told_from_others(data, tmp_path, capsys, architecture):
+    pytest.importorskip("torch")
+    patches = str(data / "faceness/faces_bgr64.npz")
+    arguments = ["--arch", architecture, "--epochs", "8", "--out", str(tmp_path / "run")]
+    assert main(["train", "faceness", patches, *arguments]) == 0
+    told = capsys.readouterr().out
+    assert float(told.rsplit("ROC AUC ", 1)[1].split(",")[0]) >= 0.98, told
+
+
+@pytest.mark.train
+@pytest.mark.timeout(600)
+def test_the_seed_s_architecture_learns_from_annotated_pictures(data, tmp_path, capsys):
+    """Its precision clearly rises."""
+    pytest.importorskip("torch")
+    weights = str(data / "models/mobilenet_v2-b0353104.pth")
+    arguments = ["--arch", "mobilenet-v2-ssd", "--weights", weights, "--input-size", "128x96"]
+    arguments += ["--batch-size", "16", "--steps", "160", "--evaluate-every", "40"]
+    arguments += ["--learning-rate", "0.001", "--validation-scenes", "200"]
+    out = tmp_path / "run"
+    assert main(["train", "detector", str(data / "wider"), *arguments, "--out", str(out)]) == 0
+    epochs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    first, last = (
+        float(line.split("precision ")[1].split()[0]) for line in epochs[:: len(epochs) - 1]
+    )
+    assert last > first + 0.05
+    assert (out / "curves.png").stat().st_size > 1000
