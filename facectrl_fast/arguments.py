@@ -76,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_evaluate_detector(commands)
     _add_evaluate_identity(commands)
     _add_enroll(commands)
+    _add_watch(commands)
     _add_cameras(commands)
     _add_setup(commands)
     _add_config(commands)
@@ -363,9 +364,10 @@ def _add_train(commands: _Commands[_Parser]) -> None:
     _add_detector_task(tasks)
     _add_faceness_task(tasks)
     _add_identity_task(tasks)
+    _add_score_task(tasks)
 
 
-def _add_run_folder(task: _Parser) -> None:
+def _add_run_folder(task: _Parser, seed: int = 0) -> None:
     task.add_argument(
         "--out", type=Path, metavar="RUN", help="the folder to write (default: runs/TASK here)"
     )
@@ -378,9 +380,9 @@ def _add_run_folder(task: _Parser) -> None:
     task.add_argument(
         "--seed",
         type=_seed,
-        default=0,
+        default=seed,
         metavar="N",
-        help="the same seed and pictures give the same model (default: 0)",
+        help=f"the same seed and pictures give the same model (default: {seed})",
     )
 
 
@@ -611,6 +613,76 @@ def _add_identity_task(tasks: _Commands[_Parser]) -> None:
     _add_run_folder(task)
 
 
+def _add_score_task(tasks: _Commands[_Parser]) -> None:
+    task = tasks.add_parser(
+        "score",
+        help="gives faces a number: a regression on labelled pictures",
+        description="Train a number for faces on pictures with labels, whatever they tell. Such "
+        "labels hold the taste and the prejudice of those who made them, and so will the model.",
+    )
+    task.add_argument(
+        "dataset",
+        type=Path,
+        metavar="SET",
+        help="a folder, or a zip, in SCUT-FBP5500's layout: pictures, and All_labels.txt with "
+        "lines 'NAME SCORE'",
+    )
+    task.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="torchvision's MobileNetV2 weights (.pth) to begin with; random ones by default",
+    )
+    task.add_argument("--label", metavar="WORD", help="what the number tells (default: score)")
+    task.add_argument(
+        "--split",
+        choices=("random", "published"),
+        help="70, 20 and 10 %% to train, choose the epoch and test; or the set's own train.txt and "
+        "test.txt (default: random)",
+    )
+    task.add_argument(
+        "--side", type=_side, metavar="PIXELS", help="of the crops, 32 to 512 (default: 224)"
+    )
+    task.add_argument(
+        "--epochs", type=_positive, metavar="N", help="of each stage, at most (default: 30)"
+    )
+    task.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help="epochs without a better one after which a stage ends (default: 7)",
+    )
+    task.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="pictures a step (default: 32)"
+    )
+    task.add_argument(
+        "--learning-rate",
+        type=_multiplier,
+        metavar="X",
+        help="of the head alone; then a tenth for everything (default: 0.001)",
+    )
+    _add_run_folder(task, seed=42)
+
+
+def _add_watch(commands: _Commands[_Parser]) -> None:
+    watch = commands.add_parser(
+        "watch",
+        help="see what a model of 'train score' says of the face before the camera",
+        description="Show the camera, or a recording, with the number beside the face, in a window "
+        "or recorded. No player is touched. q in the window, or Ctrl-C, ends.",
+    )
+    watch.add_argument("--score", type=Path, required=True, metavar="MODEL", help="the .onnx file")
+    _add_options(
+        watch,
+        source="as for 'run'",
+        backend="as for 'run'",
+        realtime="play a video file at its own pace; not where it is recorded",
+        record="record it, to a file NAME.mp4, instead of a window",
+    )
+    _add_vision_options(watch)
+    watch.set_defaults(command="watch")
+
+
 def _add_enroll(commands: _Commands[_Parser]) -> None:
     enroll = commands.add_parser(
         "enroll",
@@ -774,6 +846,12 @@ def _size(text: str) -> tuple[int, int]:
     if not by or not all(part.isdecimal() and 16 <= int(part) <= 1024 for part in (width, height)):
         raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, 16 to 1024 pixels each")
     return int(width), int(height)
+
+
+def _side(text: str) -> int:
+    if not text.isdecimal() or not 32 <= int(text) <= 512:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 32 to 512")
+    return int(text)
 
 
 def _expansion(text: str) -> float:

@@ -156,6 +156,8 @@ def _train(options: argparse.Namespace) -> int:
         return _train_faceness(options, out)
     if options.task == "identity":
         return _train_identity(options, out)
+    if options.task == "score":
+        return _train_score(options, out)
     return _train_headphones(options, out)
 
 
@@ -210,6 +212,25 @@ def _train_identity(options: argparse.Namespace, out: Path) -> int:
     print(
         f"{result.report}: ROC AUC {result.roc_auc:.4f}, accuracy {result.accuracy:.1%} on people "
         f"left out; use it with: {PROGRAM} enroll NAME --identity-model {result.model}"
+    )
+    return 0
+
+
+def _train_score(options: argparse.Namespace, out: Path) -> int:
+    from facectrl_fast.training.score import ScoreOptions, train_score
+
+    chosen = ScoreOptions(**_given(options, ScoreOptions))
+    result = train_score(
+        options.dataset,
+        options.weights,
+        out,
+        chosen,
+        lambda line: print(line, flush=True),
+        sys.stderr.isatty(),
+    )
+    print(
+        f"{result.report}: RMSE {result.errors.rmse:.4f}, MAE {result.errors.mae:.4f}; use it "
+        f"with: {PROGRAM} watch --score {result.model}"
     )
     return 0
 
@@ -296,6 +317,13 @@ def _enroll(options: argparse.Namespace) -> int:
         enroll_from_pictures(options.name, options.pictures, chosen, print)
     else:
         enroll_from_camera(options.name, chosen, print)
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from facectrl_fast.watch_score import watch_score
+
+    watch_score(options.score, _chosen(options), print)
     return 0
 
 
@@ -429,6 +457,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "evaluate-identity": _evaluate_identity,
     "enroll": _enroll,
     "people": _people,
+    "watch": _watch,
     "cameras": _cameras,
     "doctor": _doctor,
     "setup": _setup,

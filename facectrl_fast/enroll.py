@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from facectrl_fast.capture.each_frame import each_frame
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.config import RunOptions
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import whole_file
-from facectrl_fast.mainloop import MainLoop, SignalWatch
+from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.models import user_identity_model
 from facectrl_fast.people import People, Person
-from facectrl_fast.types import Float32Array
+from facectrl_fast.types import Float32Array, Frame
 from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.identity import IdentityModel, open_identity_model, similarity
 from facectrl_fast.vision.locate import Locator
@@ -25,6 +25,8 @@ EVERY = 0.5
 """Seconds between two looks."""
 LOOKS = 30
 """Faces that make somebody known."""
+MOST = 200
+"""Faces that are kept of pictures."""
 LEAST = 5
 """Faces below which a recording shows too little."""
 ODD = 1 / 3
@@ -55,37 +57,16 @@ def enroll_from_camera(
     locator = Locator(open_detector(options.detector, options.detector_model))
     say("look into the camera, and move your head a little")
     points: list[Float32Array] = []
-    loop = MainLoop()
-    with (
-        looking_away(options.source),
-        SignalWatch(loop, (signal.SIGINT, signal.SIGTERM), lambda _: loop.quit()),
-    ):
-        stream = source.open()
-        ring = stream.ring
-        last = float("-inf")
 
-        def on_wake() -> None:
-            nonlocal last
-            frame = ring.latest()
-            if frame is not None and frame.timestamp - last >= EVERY:
-                last = frame.timestamp
-                face = locator.locate(frame)
-                if face is not None:
-                    points.append(model.embed_face(frame.array, frame.pixel_format, face.box))
-            if ring.closed or len(points) >= LOOKS:
-                loop.quit()
-            else:
-                ring.arm(0 if frame is None else frame.seq, last + EVERY)
+    def look(frame: Frame) -> bool:
+        face = locator.locate(frame)
+        if face is not None:
+            points.append(model.embed_face(frame.array, frame.pixel_format, face.box))
+        return len(points) < LOOKS
 
-        watch = loop.watch_fd(ring.fileno(), on_wake)
-        ring.arm(0)
-        try:
-            loop.run()
-            if ring.closed and stream.error is not None:
-                raise stream.error
-        finally:
-            loop.remove(watch)
-            stream.close()
+    with looking_away(options.source):
+        if each_frame(MainLoop(), source, EVERY, look):
+            raise KeyboardInterrupt
     if len(points) < LEAST:
         raise UserError(
             f"only {len(points)} faces were seen, {LEAST} are needed; look into the camera, in "
@@ -148,6 +129,7 @@ def _keep(
     people: People,
     say: Callable[[str], None],
 ) -> None:
+    points = points[np.linspace(0, len(points) - 1, min(len(points), MOST)).astype(int)]
     alike = similarity(points[:, None], points[None]) > model.description.similarity
     unlike = 1 - (alike.sum(1) - 1) / max(len(points) - 1, 1)
     kept = points if len(points) == 1 else points[unlike <= ODD]
@@ -156,20 +138,34 @@ def _keep(
             "the faces are too unlike each other: was there somebody else? Nobody was enrolled"
         )
     for other in people.names():
-        if other != name and _resembles(kept, people.get(other), model):
-            say(f"note: the model can hardly tell '{name}' from '{other}'")
-    people.keep(Person(name, model.digest, kept))
+        if other != name:
+            _compare(name, kept, other, people, model, say)
     if model.path != user_identity_model():
         try:
+            user_identity_model().parent.mkdir(parents=True, exist_ok=True)
             with whole_file(user_identity_model()) as draft:
                 shutil.copyfile(model.path, draft)
         except OSError as error:
             raise UserError(f"cannot keep the model: {error.strerror}") from None
+    people.keep(Person(name, model.digest, kept))
     say(f"'{name}' is known by {len(kept)} faces; from now on: facectrl-fast run --owner '{name}'")
 
 
-def _resembles(points: Float32Array, other: Person, model: IdentityModel) -> bool:
-    if other.model != model.digest or other.points.shape[1] != points.shape[1]:
-        return False
-    alike = similarity(points[:, None], other.points[None]).mean()
-    return bool(alike > model.description.similarity)
+def _compare(
+    name: str,
+    points: Float32Array,
+    other: str,
+    people: People,
+    model: IdentityModel,
+    say: Callable[[str], None],
+) -> None:
+    """Tell whether somebody else who is known will be taken for this one, or for nobody."""
+    try:
+        known = people.get(other)
+    except UserError as error:
+        say(f"note: {error}")
+        return
+    if known.model != model.digest or known.points.shape[1] != points.shape[1]:
+        say(f"note: '{other}' was enrolled with another model, and has to be enrolled again")
+    elif similarity(points[:, None], known.points[None]).mean() > model.description.similarity:
+        say(f"note: the model can hardly tell '{name}' from '{other}'")

@@ -75,7 +75,7 @@ class People:
         try:
             points = np.array(stored["points"], np.float32)
             model = stored["model"]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise self._damaged(path, name) from None
         whole = points.ndim == 2 and points.size > 0 and np.isfinite(points).all()
         if not whole or not isinstance(model, str):

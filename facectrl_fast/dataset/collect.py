@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -13,11 +12,12 @@ from datetime import datetime, timezone
 import cv2
 import numpy as np
 
+from facectrl_fast.capture.each_frame import each_frame
 from facectrl_fast.capture.source import Source, open_source
 from facectrl_fast.config import CollectOptions
 from facectrl_fast.dataset.crop_index import CropRecord, CropWriter
 from facectrl_fast.desktop.preview import PreviewWindow, draw_face, screen_answers
-from facectrl_fast.mainloop import MainLoop, SignalWatch
+from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.types import Face, Float32Array, Frame, PixelFormat, UInt8Array
 from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.locate import Locator
@@ -26,8 +26,6 @@ from facectrl_fast.vision.preprocess import Preprocessing
 
 EVERY = 0.2
 """Seconds between two looks: crops are spread over time."""
-TOLERANCE = 0.005
-"""Seconds by which a frame may come too early."""
 ALIKE = 2.5
 """Mean difference of gray values below which two crops count as the same picture."""
 REMEMBERED = 50
@@ -87,47 +85,23 @@ class Collector:
         Raises:
             UserError: the source fails, or a crop cannot be written; what was written is kept.
         """
-        stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._writer = writer
-        with SignalWatch(self._loop, stop, self._on_signal):
-            stream = self._source.open()
-            self._ring = stream.ring
-            watch = self._loop.watch_fd(self._ring.fileno(), self._on_wake)
-            self._ring.arm(0)
-            try:
-                self._loop.run()
-                if self._ring.closed and stream.error is not None:
-                    raise stream.error
-            finally:
-                self._loop.remove(watch)
-                stream.close()
+        self.interrupted = each_frame(self._loop, self._source, EVERY, self._look)
         return self.tally
 
-    def _on_signal(self, _number: int) -> None:
-        self.interrupted = True
-        self._loop.quit()
-
-    def _on_wake(self) -> None:
-        frame = self._ring.latest()
-        if self._ring.closed or frame is None:
-            self._loop.quit()
-            return
+    def _look(self, frame: Frame) -> bool:
         if self._begin is None:
             self._begin = frame.timestamp
         seconds = frame.timestamp - self._begin
         if self._options.seconds is not None and seconds >= self._options.seconds:
-            self._loop.quit()
-            return
+            return False
         face = self._locator.locate(frame)
         if face is None:
             self.tally.faceless += 1
         else:
             self._consider(frame, face, seconds)
         wants_more = self._show(frame, face, self.tally)
-        if not wants_more or self.tally.kept == self._options.count:
-            self._loop.quit()
-            return
-        self._ring.arm(frame.seq, frame.timestamp + EVERY - TOLERANCE)
+        return wants_more and self.tally.kept != self._options.count
 
     def _consider(self, frame: Frame, face: Face, seconds: float) -> None:
         left, top, width, height = self._cut.crop_box(face.box, frame.width, frame.height)

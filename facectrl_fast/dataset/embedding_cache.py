@@ -49,6 +49,11 @@ class EmbeddingCache:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
+                # Somebody else's file is left alone.
+                if path.read_bytes()[:16] != b"SQLite format 3\0":
+                    raise UserError(
+                        f"{path} is no cache of embeddings; name another file"
+                    ) from None
                 say(f"{path} is damaged; it is made anew")
                 path.unlink()
                 self._rows = self._open()

@@ -7,12 +7,21 @@ import numpy as np
 
 from facectrl_fast.files import digest
 from facectrl_fast.models import PACKAGED_DETECTOR
-from facectrl_fast.types import Face, Float32Array, PixelFormat
+from facectrl_fast.types import Face, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.preprocess import Preprocessing
 from facectrl_fast.vision.ssd import SsdDetector
 
 LEAST_SHARE = 1 / 8
 """Height of the smallest faces, as a share of the picture's."""
+
+
+def decoded(coded: UInt8Array) -> UInt8Array | None:
+    """A coded picture as BGR (h, w, 3); None where it is none, or far too large."""
+    try:
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR) if len(coded) else None
+    except cv2.error:
+        return None
+    return None if image is None else np.asarray(image, np.uint8)
 
 
 class FaceCutter:
@@ -32,11 +41,9 @@ class FaceCutter:
         Returns:
             Gray values in [0, 1]; None where there is no face or no picture.
         """
-        data = np.frombuffer(picture, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-        if image is None or min(image.shape[:2]) < 32:
+        shown = decoded(np.frombuffer(picture, np.uint8))
+        if shown is None or min(shown.shape[:2]) < 32:
             return None
-        shown = np.asarray(image, np.uint8)
         faces = self._detector.detect(shown, PixelFormat.BGR24)
         if not faces:
             return None

@@ -152,19 +152,27 @@ class Recorder:
 
     def show(self, frame: Frame, sighting: Sighting, view: View) -> bool:
         """See ``Display``."""
+        self.add(draw_overlay(frame, sighting, view), sighting.timestamp)
+        return True
+
+    def add(self, image: UInt8Array, timestamp: float) -> None:
+        """Write a BGR picture that was there from ``timestamp`` on.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
         if self._writer is None:
-            size = (frame.width, frame.height)
+            size = (image.shape[1], image.shape[0])
             fourcc = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), fourcc, self._rate, size)
             if not self._writer.isOpened():
                 raise UserError(f"cannot write the recording {self._path}")
-        if not 0 <= sighting.timestamp - self._until < LONGEST_GAP:
-            self._until = sighting.timestamp
-        while self._last is not None and self._until + 1 / self._rate <= sighting.timestamp:
+        if not 0 <= timestamp - self._until < LONGEST_GAP:
+            self._until = timestamp
+        while self._last is not None and self._until + 1 / self._rate <= timestamp:
             self._writer.write(self._last)
             self._until += 1 / self._rate
-        self._last = draw_overlay(frame, sighting, view)
-        return True
+        self._last = image
 
     def close(self) -> None:
         """See ``Display``."""

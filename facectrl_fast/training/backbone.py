@@ -136,8 +136,7 @@ def _from_onnx(path: Path, scaling: str, side: int | None) -> Backbone:
     if opset < LEAST_OPSET:
         raise UserError(f"{path} is of opset {opset}; at least {LEAST_OPSET} is needed")
     graph = model.graph
-    stored = {each.name for each in graph.initializer}
-    inputs = [each for each in graph.input if each.name not in stored]
+    inputs = [each for each in graph.input if each.name not in stored_names(model)]
     shape = [] if len(inputs) != 1 else list(inputs[0].type.tensor_type.shape.dim)
     outputs = [] if not graph.output else list(graph.output[0].type.tensor_type.shape.dim)
     kind = inputs[0].type.tensor_type.elem_type if len(inputs) == 1 else None
@@ -148,6 +147,8 @@ def _from_onnx(path: Path, scaling: str, side: int | None) -> Backbone:
     height, width, channels = (shape[k].dim_value for k in places)
     if channels not in (1, 3):
         raise UserError(f"{path} takes {channels or 'any number of'} channels, not 1 or 3")
+    if shape[0].dim_value > 1:
+        raise UserError(f"{path} takes {shape[0].dim_value} pictures at a time, not one")
     height, width = height or side or SIDE, width or side or SIDE
     if min(height, width) < LEAST_SIDE:
         raise UserError(f"{path} takes {width} x {height} pixels; at least {LEAST_SIDE} are needed")

@@ -147,6 +147,8 @@ class Schedule:
     seed: int = 0
     devices: int | None = None
     """GPUs, or processes where there are none; None for all GPUs, or one process."""
+    least_gain: float = 0.0
+    """What an epoch has to be better by to count as better for ``patience``."""
 
 
 def fit_module(
@@ -157,10 +159,9 @@ def fit_module(
     say: Callable[[str], None],
     checkpoint: Path | None = None,
     progress_bar: bool = False,
+    last: bool = True,
 ) -> None:
     """Train a module, and leave it with the weights of its best epoch.
-
-    Where several processes train, the first one alone returns.
 
     Args:
         module: logs ``train_loss``, ``val_loss`` and its metric each epoch.
@@ -170,12 +171,15 @@ def fit_module(
         say: receives a line an epoch.
         checkpoint: where to go on.
         progress_bar: draw one on the terminal.
+        last: where several processes train, the first one alone returns; else all of them do, for
+            what is trained next.
 
     Raises:
         UserError: ``out`` cannot be written.
         KeyboardInterrupt: it was interrupted.
     """
     quiet_lightning()
+    module.train()  # what was trained before was left as it is used
     best = _MovableCheckpoint(
         out / _CHECKPOINTS,
         "best",
@@ -185,7 +189,12 @@ def fit_module(
     )
     callbacks: list[Callback] = [
         _FreshNoise(schedule.seed),
-        _Stopping(module.SELECTED_BY, mode="max", patience=schedule.patience),
+        _Stopping(
+            module.SELECTED_BY,
+            mode="max",
+            patience=schedule.patience,
+            min_delta=schedule.least_gain,
+        ),
         LearningRateMonitor(),
         _EpochLines(say, module),
         # Behind the others, so that a checkpoint holds what they did at the end of the epoch.
@@ -217,7 +226,7 @@ def fit_module(
     except SystemExit:
         # Lightning's answer to Ctrl-C.
         raise KeyboardInterrupt from None
-    if process():
+    if last and process():
         raise SystemExit(0)  # what follows is the first one's
     kept = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(kept["state_dict"])
@@ -403,7 +412,7 @@ class _EpochLines(Callback):
     def __init__(self, say: Callable[[str], None], module: TrainedModule) -> None:
         self._say = say
         self._key, self._name = module.SELECTED_BY, module.SELECTED_BY_NAME
-        self._best = -1.0
+        self._best = float("-inf")
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

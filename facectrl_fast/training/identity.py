@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import lightning
@@ -289,12 +290,14 @@ def train_identity(
         "features": hashlib.sha256(features.tobytes() + people.tobytes()).hexdigest(),
         **asdict(options),
     }
-    checkpoint = begin_run(out, chosen, options.devices, say)
     numbers = np.random.default_rng(options.seed).permutation(people.max() + 1)
     # Two to train on, two to choose the epoch by, and two in each fold.
-    least = max(4, 2 * options.folds, 6 if options.folds else 0)
-    if len(numbers) < least:
-        raise UserError(f"{folder} shows {len(numbers)} people; {least} are needed (--folds)")
+    in_fold = -(-len(numbers) // options.folds) if options.folds else 0
+    if len(numbers) < 2 * options.folds or len(numbers) - in_fold < 4:
+        raise UserError(
+            f"{folder} shows {len(numbers)} people: too few for --folds {options.folds}"
+        )
+    checkpoint = begin_run(out, chosen, options.devices, say)
     say(f"{len(people)} faces of {len(numbers)} people")
     left_out: dict[str, Verification] = {}
     if options.folds:
@@ -323,8 +326,8 @@ def train_identity(
     )
     proto = _with_head(backbone, module.head)
     onnx.helper.set_model_props(proto, description.to_metadata())
-    cut = (cutter.cut(picture.path.read_bytes()) for picture in pictures[:COMPARED])
-    crops = [crop for crop in cut if crop is not None]
+    cut = (cutter.cut(picture.path.read_bytes()) for picture in pictures)
+    crops = list(islice((crop for crop in cut if crop is not None), COMPARED))
     ours = _points(module.head, np.concatenate(list(map(_run(backbone), crops))))
 
     def disagreement(draft: Path) -> float:
@@ -365,7 +368,8 @@ def embed_people(
             return None
         rng = np.random.default_rng(zlib.crc32(picture))
         varied = [strong_augmentation(crop[0, 0], rng)[None, None] for _ in range(VARIANTS - 1)]
-        return np.concatenate([run(np.ascontiguousarray(each)) for each in (crop, *varied)])
+        made = [run(np.ascontiguousarray(each)) for each in (crop, *varied)]
+        return np.concatenate(made).ravel()
 
     with EmbeddingCache(cache, maker, say) as known:
         vectors = [known.get(picture.path, make) for picture in pictures]
@@ -412,6 +416,7 @@ def _cross_validate(
                 varied,
                 lambda _: None,
                 last_checkpoint(folder),
+                last=False,
             )
             points = _points(module.head, features[outside, 0])
             found[name].append(all_pairs(points, people[outside]))
@@ -429,6 +434,7 @@ def _fit(
     say: Callable[[str], None],
     checkpoint: Path | None,
     progress_bar: bool = False,
+    last: bool = True,
 ) -> IdentityModule:
     data = IdentityData(features, people, held_back, options)
     lightning.seed_everything(options.seed, verbose=False)
@@ -438,7 +444,7 @@ def _fit(
     head.begin(features_here)
     module = IdentityModule(head, options.margin, optimizer)
     schedule = Schedule(options.epochs, options.patience, options.seed, options.devices)
-    fit_module(module, data, out, schedule, say, checkpoint, progress_bar)
+    fit_module(module, data, out, schedule, say, checkpoint, progress_bar, last)
     return module
 
 

@@ -84,8 +84,8 @@ class FrameAnalyzer:
         now = frame.timestamp
         face = self._locator.locate(frame)
         if face is None and self._locator.others:
-            # Other people neither play nor pause.
-            self._there = False
+            # Other people neither play nor pause, and may be missed for a moment, too.
+            self._seen_at(now)
             return Sighting(Verdict.UNSURE, now, stranger=True)
         if face is None:
             # However seldom it is looked, a single miss is no absence.
@@ -94,10 +94,13 @@ class FrameAnalyzer:
                 return Sighting(Verdict.UNSURE, now, missed=True)
             self._there = False
             return Sighting(Verdict.NO_FACE, now)
-        self._there = True
-        self._misses = 0
-        self._face_seen = now
+        self._seen_at(now)
         if self._classifier is None:
             return Sighting(Verdict.PRESENT, now, face)
         result = self._classifier.classify(frame.array, frame.pixel_format, face.box)
         return Sighting(result.verdict, now, face, result.on_probability)
+
+    def _seen_at(self, now: float) -> None:
+        self._there = True
+        self._misses = 0
+        self._face_seen = now

@@ -30,8 +30,8 @@ NARROWEST = 1 / 4
 SAME_PLACE = 0.3
 """Overlap with its last place from which on a face is the same one."""
 REMEMBERED = 3.0
-"""Seconds for which a face that is not seen is remembered: still scenes are looked at less often
-than that."""
+"""Seconds for which a face that is not seen is remembered: longer than still scenes are not looked
+at."""
 
 
 @dataclass

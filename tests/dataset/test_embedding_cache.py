@@ -69,15 +69,21 @@ def test_a_damaged_cache_is_made_anew(tmp_path, picture):
     make, said = Maker(), []
     get(tmp_path, picture, make)
     path = tmp_path / "cache/embeddings.sqlite"
-    path.write_bytes(b"no database " * 1000)
-    get(tmp_path, picture, make, said=said)
-    assert "is damaged; it is made anew" in said[0]
-    assert len(make.asked) == 2
     content = bytearray(path.read_bytes())
     content[100:4000] = bytes(3900)
     path.write_bytes(content)
-    get(tmp_path, picture, make)
-    assert len(make.asked) == 3
+    get(tmp_path, picture, make, said=said)
+    assert "is damaged; it is made anew" in said[0]
+    assert len(make.asked) == 2
+
+
+def test_somebody_else_s_file_is_left_alone(tmp_path, picture):
+    path = tmp_path / "cache/embeddings.sqlite"
+    path.parent.mkdir()
+    path.write_text("my notes " * 100)
+    with pytest.raises(UserError, match="is no cache"):
+        get(tmp_path, picture, Maker())
+    assert path.read_text() == "my notes " * 100
 
 
 def test_a_kill_loses_nothing_that_was_written(tmp_path):

@@ -122,7 +122,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(arguments, tmp_path, sa
     np.testing.assert_array_equal(killed, undisturbed)
 
 
-def test_the_backbone_sees_each_picture_once(arguments, monkeypatch):
+def test_the_backbone_sees_each_picture_once(arguments, people, monkeypatch):
     assert main(arguments("first", folds=0, epochs=1)) == 0
     from facectrl_fast.training import identity
 
@@ -134,13 +134,21 @@ def test_the_backbone_sees_each_picture_once(arguments, monkeypatch):
         return lambda batch: asked.append(1) or run(batch)
 
     monkeypatch.setattr(identity, "_run", counted)
+    changed = people / "P0/P0_0000.jpg"
+    cv2.imwrite(str(changed), portrait(0.8, size=(250, 250)))
+    assert main(arguments("changed", folds=0, epochs=1)) == 0
+    assert len(asked) == 16 + identity.VARIANTS
+    asked.clear()
     assert main(arguments("second", folds=0, epochs=1)) == 0
     assert len(asked) == 16, "the crops by which the exported file is checked"
 
 
 def test_too_few_people_are_told(arguments, capsys):
     assert main(arguments("run", folds=5)) == 1
-    assert "shows 6 people; 10 are needed" in capsys.readouterr().err
+    assert "shows 6 people: too few for --folds 5" in capsys.readouterr().err
+    for folds in (1, 2):
+        assert main(arguments("run", folds=folds)) == 1
+    assert main(arguments("run", folds=3, epochs=1)) == 0, "nothing was begun before"
 
 
 def rows():

@@ -1,0 +1,87 @@
+"""Takes pictures and lists out of a downloaded zip, whatever else is in it."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from facectrl_fast.errors import UserError
+
+MOST_FILES = 200_000
+MOST_BYTES = 8 << 30
+"""Of all files together, unpacked."""
+MOST_OF_A_FILE = 64 << 20
+_CHUNK = 1 << 20
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
+"""What reading a damaged or hostile zip may raise."""
+
+
+def unpack(archive: Path, out: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
+    """Unpack what is wanted into a new folder, which is there whole or not at all.
+
+    What the archive says of sizes is not believed: what is written is counted.
+
+    Args:
+        archive: a zip.
+        out: the folder; its own folder must be there.
+        wanted: which files, by their names in the archive; others are passed over.
+
+    Raises:
+        UserError: it is no zip or damaged, a wanted file would be written elsewhere or is a link,
+            they are too many or too large, or the folder cannot be written.
+    """
+    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        with zipfile.ZipFile(archive) as packed:
+            _unpack(packed, archive, draft, wanted)
+        draft.rename(out)
+    except _DAMAGE as error:
+        raise UserError(f"{archive} is no whole zip: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot unpack {archive} to {out}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _unpack(
+    packed: zipfile.ZipFile, archive: Path, out: Path, wanted: Callable[[PurePosixPath], bool]
+) -> None:
+    files, written = 0, 0
+    for member in packed.infolist():
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if member.is_dir() or not wanted(name):
+            continue
+        if name.is_absolute() or ".." in name.parts or stat.S_ISLNK(member.external_attr >> 16):
+            raise UserError(f"{archive}: {name} leads out of the folder; nothing was unpacked")
+        files += 1
+        if files > MOST_FILES:
+            raise UserError(f"{archive} holds more than {MOST_FILES} files; nothing was unpacked")
+        target = out.joinpath(*name.parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        size = 0
+        with packed.open(member) as source, target.open("wb") as file:
+            while chunk := source.read(_CHUNK):
+                size += len(chunk)
+                written += len(chunk)
+                if size > MOST_OF_A_FILE or written > MOST_BYTES:
+                    raise UserError(
+                        f"{archive}: {name} is too large once unpacked; nothing was unpacked"
+                    )
+                file.write(chunk)
