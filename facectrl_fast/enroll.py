@@ -109,10 +109,7 @@ def enroll_from_pictures(
         folder = given_path.is_dir()
         found = sorted(given_path.rglob("*")) if folder else [given_path]
         for path in (p for p in found if not folder or p.suffix.lower() in SUFFIXES):
-            try:
-                crop = cutter.cut(path.read_bytes())
-            except OSError as error:
-                raise UserError(f"cannot read {path}: {error.strerror}") from None
+            crop = cutter.cut_file(path)
             if crop is None:
                 say(f"{path} shows no face")
             else:

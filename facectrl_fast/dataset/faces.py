@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
+from facectrl_fast.errors import UserError
 from facectrl_fast.files import digest
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, Float32Array, PixelFormat, UInt8Array
@@ -57,3 +60,14 @@ class FaceCutter:
         crop = np.zeros((1, 1, self._height, self._width), np.float32)
         self.preprocessing(shown, PixelFormat.BGR24, min(faces, key=away).box, crop)
         return crop
+
+    def cut_file(self, path: Path) -> Float32Array | None:
+        """The same of a picture's file, see ``cut``.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        try:
+            return self.cut(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None

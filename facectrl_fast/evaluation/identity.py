@@ -91,9 +91,6 @@ class _Judge:
 
     def point(self, picture: Path) -> Float32Array | None:
         if picture not in self._known:
-            try:
-                crop = self._cutter.cut(picture.read_bytes())
-            except OSError as error:
-                raise UserError(f"cannot read {picture}: {error.strerror}") from None
+            crop = self._cutter.cut_file(picture)
             self._known[picture] = None if crop is None else self.model.embed(crop)[0]
         return self._known[picture]

@@ -326,7 +326,7 @@ def train_identity(
     )
     proto = _with_head(backbone, module.head)
     onnx.helper.set_model_props(proto, description.to_metadata())
-    cut = (cutter.cut(picture.path.read_bytes()) for picture in pictures)
+    cut = (cutter.cut_file(picture.path) for picture in pictures)
     crops = list(islice((crop for crop in cut if crop is not None), COMPARED))
     ours = _points(module.head, np.concatenate(list(map(_run(backbone), crops))))
 

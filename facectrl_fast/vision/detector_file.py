@@ -27,9 +27,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facectrl_fast.errors import UserError
 from facectrl_fast.vision.anchors import AnchorLevel
-from facectrl_fast.vision.model_file import DAMAGE, check_task, figures
+from facectrl_fast.vision.model_file import common_entries, reading
 
 TASK = "faces"
 MOST_ANCHORS = 64
@@ -84,26 +83,20 @@ class DetectorDescription:
             UserError: the model is not one of ours, is for another task, or its entries do not
                 make sense.
         """
-        check_task(metadata, path, TASK)
-        try:
+        with reading(metadata, path, TASK):
             size = json.loads(metadata["input"])
             thresholds = json.loads(metadata["thresholds"])
             levels = tuple(_level(entry) for entry in json.loads(metadata["anchors"]))
             return cls(
                 levels=_some(levels),
-                network=metadata.get("network", ""),
                 height=_side(size["height"]),
                 width=_side(size["width"]),
                 channels=_channels(size["channels"]),
                 face=_number(size["face"], 1, 256),
                 score=_number(thresholds["score"], 1e-6, 1 - 1e-6),
                 overlap=_number(thresholds["overlap"], 0, 1),
-                data={k: int(v) for k, v in figures(metadata, "data")},
-                validation=dict(figures(metadata, "validation")),
-                version=metadata.get("version", ""),
+                **common_entries(metadata),
             )
-        except DAMAGE as error:
-            raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 
 def _number(value: Any, least: float, most: float) -> float:

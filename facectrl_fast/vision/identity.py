@@ -29,11 +29,10 @@ from facectrl_fast.files import digest
 from facectrl_fast.models import user_identity_model
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.model_file import (
-    DAMAGE,
-    check_task,
-    figures,
+    common_entries,
     read_preprocessing,
     read_side,
+    reading,
 )
 from facectrl_fast.vision.preprocess import Preprocessing
 from facectrl_fast.vision.runtime import open_session
@@ -80,24 +79,18 @@ class IdentityDescription:
             UserError: the model is not one of ours, is for another task, or its entries do not
                 make sense.
         """
-        check_task(metadata, path, TASK)
-        try:
+        with reading(metadata, path, TASK):
             size = json.loads(metadata["input"])
             similarity = float(json.loads(metadata["thresholds"])["similarity"])
             if not (math.isfinite(similarity) and similarity <= 0):
                 raise ValueError("similarities are at most 0")
             return cls(
-                network=metadata.get("network", ""),
                 height=read_side(size["height"]),
                 width=read_side(size["width"]),
                 preprocessing=read_preprocessing(json.loads(metadata["preprocessing"])),
                 similarity=similarity,
-                data={k: int(v) for k, v in figures(metadata, "data")},
-                validation=dict(figures(metadata, "validation")),
-                version=metadata.get("version", ""),
+                **common_entries(metadata),
             )
-        except DAMAGE as error:
-            raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 
 class IdentityModel:

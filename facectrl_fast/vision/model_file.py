@@ -25,6 +25,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,25 +110,19 @@ class ModelDescription:
             UserError: the model is not one of ours, is for another task, or its entries do not
                 make sense.
         """
-        check_task(metadata, path, TASK)
-        try:
+        with reading(metadata, path, TASK):
             thresholds = json.loads(metadata["thresholds"])
             kind = _one_of(metadata["kind"], KINDS)
             return cls(
                 labels=_labels(json.loads(metadata["labels"])),
                 kind=kind,
-                network=metadata.get("network", ""),
                 input_height=read_side(json.loads(metadata["input"])["height"]),
                 input_width=read_side(json.loads(metadata["input"])["width"]),
                 preprocessing=read_preprocessing(json.loads(metadata["preprocessing"])),
                 confidence=_probability(thresholds["confidence"]),
                 error=_error(thresholds) if kind == "reconstruction" else None,
-                data={k: int(v) for k, v in figures(metadata, "data")},
-                validation=dict(figures(metadata, "validation")),
-                version=metadata.get("version", ""),
+                **common_entries(metadata),
             )
-        except DAMAGE as error:
-            raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 
 def check_task(metadata: Mapping[str, str], path: Path, wanted: str) -> None:
@@ -143,6 +138,35 @@ def check_task(metadata: Mapping[str, str], path: Path, wanted: str) -> None:
         )
     if task != wanted:
         raise UserError(f"{path} is a model for the task '{task}', not for '{wanted}'")
+
+
+@contextmanager
+def reading(metadata: Mapping[str, str], path: Path, wanted: str) -> Iterator[None]:
+    """Around what reads a file's metadata.
+
+    Raises:
+        UserError: the model is not one of ours, is for another task, or its entries do not make
+            sense.
+    """
+    check_task(metadata, path, wanted)
+    try:
+        yield
+    except DAMAGE as error:
+        raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
+
+
+def common_entries(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What all descriptions hold: network, data, validation and version.
+
+    Raises:
+        ValueError, TypeError, AttributeError, OverflowError: they make no sense.
+    """
+    return {
+        "network": metadata.get("network", ""),
+        "data": {k: int(v) for k, v in figures(metadata, "data")},
+        "validation": dict(figures(metadata, "validation")),
+        "version": metadata.get("version", ""),
+    }
 
 
 def figures(metadata: Mapping[str, str], key: str) -> Iterator[tuple[str, float]]:

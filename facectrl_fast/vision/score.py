@@ -30,7 +30,7 @@ import numpy as np
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Float32Array, UInt8Array
-from facectrl_fast.vision.model_file import DAMAGE, check_task, figures, read_side
+from facectrl_fast.vision.model_file import common_entries, read_side, reading
 from facectrl_fast.vision.runtime import open_session
 
 TASK = "score"
@@ -76,8 +76,7 @@ class ScoreDescription:
             UserError: the model is not one of ours, is for another task, or its entries do not
                 make sense.
         """
-        check_task(metadata, path, TASK)
-        try:
+        with reading(metadata, path, TASK):
             size = json.loads(metadata["input"])
             expansion = json.loads(metadata["expansion"])
             if expansion is not None and not 0 <= float(expansion) <= 10:
@@ -86,18 +85,13 @@ class ScoreDescription:
             if not (math.isfinite(least) and math.isfinite(most) and least <= most):
                 raise ValueError("range is least and most")
             return cls(
-                network=metadata.get("network", ""),
                 label=metadata.get("label", "score"),
                 side=_square(size),
                 expansion=None if expansion is None else float(expansion),
                 least=least,
                 most=most,
-                data={k: int(v) for k, v in figures(metadata, "data")},
-                validation=dict(figures(metadata, "validation")),
-                version=metadata.get("version", ""),
+                **common_entries(metadata),
             )
-        except DAMAGE as error:
-            raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 
 class ScoreModel:
