@@ -17,6 +17,8 @@ MOST_FILES = 200_000
 MOST_BYTES = 8 << 30
 """Of all files together, unpacked."""
 MOST_OF_A_FILE = 64 << 20
+STAMP = ".unpacked-from"
+"""A file that tells size and time of the archive."""
 _CHUNK = 1 << 20
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -31,33 +33,55 @@ _DAMAGE = (
 """What reading a damaged or hostile zip may raise."""
 
 
-def unpack(archive: Path, out: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
-    """Unpack what is wanted into a new folder, which is there whole or not at all.
+def unpack_once(archive: Path, out: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
+    """Unpack what is wanted into a folder, unless it is there.
 
-    What the archive says of sizes is not believed: what is written is counted.
+    What the archive says of sizes is not believed: what is written is counted. The folder is there
+    whole or not at all, also where two unpack at once.
 
     Args:
         archive: a zip.
-        out: the folder; its own folder must be there.
+        out: the folder; its own folder must be there. One that nothing was unpacked into is taken
+            for the archive's, too.
         wanted: which files, by their names in the archive; others are passed over.
 
     Raises:
         UserError: it is no zip or damaged, a wanted file would be written elsewhere or is a link,
-            they are too many or too large, or the folder cannot be written.
+            they are too many or too large, the folder is of another archive or cannot be written.
     """
+    try:
+        state = archive.stat()
+        stamp = f"{state.st_size} {state.st_mtime_ns}"
+        if out.exists():
+            _check_stamp(out, stamp, archive)
+            return
+    except OSError as error:
+        raise UserError(f"cannot read {archive}: {error.strerror or error}") from None
     draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
     try:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         with zipfile.ZipFile(archive) as packed:
             _unpack(packed, archive, draft, wanted)
-        draft.rename(out)
+        (draft / STAMP).write_text(stamp)
+        try:
+            draft.rename(out)
+        except OSError:
+            if not out.is_dir():
+                raise
+            _check_stamp(out, stamp, archive)  # somebody else was faster
     except _DAMAGE as error:
         raise UserError(f"{archive} is no whole zip: {error}") from None
     except OSError as error:
         raise UserError(f"cannot unpack {archive} to {out}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_stamp(out: Path, stamp: str, archive: Path) -> None:
+    there = out / STAMP
+    if there.is_file() and there.read_text(errors="replace") != stamp:
+        raise UserError(f"{out} was unpacked from another {archive.name}; remove that folder")
 
 
 def _unpack(

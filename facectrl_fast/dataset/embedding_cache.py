@@ -41,7 +41,8 @@ class EmbeddingCache:
         """
         self._path = path
         self._maker = maker
-        self._fresh = 0
+        self._fresh: dict[str, bytes] = {}
+        """Not written yet; by content."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -70,7 +71,7 @@ class EmbeddingCache:
         at: TracebackType | None,
     ) -> None:
         try:
-            self._rows.commit()
+            self._write()
             self._rows.close()
         except sqlite3.Error as failure:
             if error is None:
@@ -92,24 +93,33 @@ class EmbeddingCache:
             content = picture.read_bytes()
         except OSError as error:
             raise UserError(f"cannot read {picture}: {error.strerror}") from None
-        key = (self._maker, hashlib.sha256(content).hexdigest())
+        key = hashlib.sha256(content).hexdigest()
         try:
-            row = self._rows.execute(
-                "SELECT vector FROM embeddings WHERE maker = ? AND content = ?", key
-            ).fetchone()
-            if row is None:
+            stored = self._stored(key)
+            if stored is None:
                 vector = make(content)
                 stored = b"" if vector is None else np.asarray(vector, "<f4").tobytes()
-                self._rows.execute(
-                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", (*key, stored)
-                )
-                self._fresh += 1
-                if self._fresh % WRITTEN_TOGETHER == 0:
-                    self._rows.commit()
-                return vector
+                self._fresh[key] = stored
+                if len(self._fresh) == WRITTEN_TOGETHER:
+                    self._write()
         except sqlite3.Error as error:
             raise UserError(f"cannot use {self._path}: {error}; remove it to begin anew") from None
-        return np.frombuffer(row[0], "<f4").astype(np.float32) if row[0] else None
+        return np.frombuffer(stored, "<f4").astype(np.float32) if stored else None
+
+    def _stored(self, key: str) -> bytes | None:
+        """What is known of a picture's content; empty where nothing was found in it."""
+        if key in self._fresh:
+            return self._fresh[key]
+        query = "SELECT vector FROM embeddings WHERE maker = ? AND content = ?"
+        row = self._rows.execute(query, (self._maker, key)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _write(self) -> None:
+        """Write together: the file is locked for a moment, not while pictures are looked at."""
+        rows = [(self._maker, key, stored) for key, stored in self._fresh.items()]
+        self._rows.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
+        self._rows.commit()
+        self._fresh.clear()
 
     def _open(self) -> sqlite3.Connection:
         rows = sqlite3.connect(self._path, timeout=60)

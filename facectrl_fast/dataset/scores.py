@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facectrl_fast.dataset.archive import unpack
+from facectrl_fast.dataset.archive import unpack_once
 from facectrl_fast.dataset.wider import SUFFIXES, Problems
 from facectrl_fast.errors import UserError
 
@@ -57,7 +57,10 @@ def read_scores(given: Path, published: bool = False) -> ScoreSet:
     lists = sorted(folder.rglob(LABELS), key=lambda path: (len(path.parts), path))
     if not lists:
         raise UserError(f"{folder} has no {LABELS}: lines 'NAME SCORE'")
-    images = {p.name: p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES}
+    images: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            images.setdefault(path.name, []).append(path)
     problems = Problems(lists[0])
     pictures = _read(lists[0], images, problems)
     problems.check(len(pictures), MOST_PROBLEMS)
@@ -69,17 +72,16 @@ def read_scores(given: Path, published: bool = False) -> ScoreSet:
 
 def _unpacked(archive: Path) -> Path:
     out = archive.with_suffix("")
-    if not out.exists():
 
-        def wanted(name: PurePosixPath) -> bool:
-            return name.suffix.lower() in (*SUFFIXES, ".txt")
+    def wanted(name: PurePosixPath) -> bool:
+        return name.suffix.lower() in (*SUFFIXES, ".txt")
 
-        unpack(archive, out, wanted)
+    unpack_once(archive, out, wanted)
     return out
 
 
 def _published(
-    folder: Path, images: dict[str, Path], problems: Problems
+    folder: Path, images: dict[str, list[Path]], problems: Problems
 ) -> tuple[list[ScoredPicture], list[ScoredPicture]]:
     """The first folder with lists of both sides."""
     for train in sorted(folder.rglob(PUBLISHED[0][0]), key=lambda path: (len(path.parts), path)):
@@ -96,7 +98,7 @@ def _published(
     raise UserError(f"{folder} has no train.txt and test.txt; use --split random")
 
 
-def _read(path: Path, images: dict[str, Path], problems: Problems) -> list[ScoredPicture]:
+def _read(path: Path, images: dict[str, list[Path]], problems: Problems) -> list[ScoredPicture]:
     found: dict[str, ScoredPicture] = {}
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
@@ -108,10 +110,12 @@ def _read(path: Path, images: dict[str, Path], problems: Problems) -> list[Score
             problems.found.append(f"{path}, line {number}: not 'NAME SCORE'")
         elif name not in images:
             problems.found.append(f"{path}, line {number}: there is no picture {name}")
+        elif len(images[name]) > 1:
+            problems.found.append(f"{path}, line {number}: several pictures are called {name}")
         elif name in found and found[name].score != score:
             problems.found.append(f"{path}, line {number}: {name} has another score above")
         else:
-            found[name] = ScoredPicture(images[name], score)
+            found[name] = ScoredPicture(images[name][0], score)
     return list(found.values())
 
 

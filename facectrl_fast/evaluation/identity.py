@@ -45,7 +45,7 @@ def evaluate_identity(
         pairs = all_pairs(found, names)
         if not len(pairs.same) or not len(pairs.different):
             raise UserError(f"{folder} shows too few faces to compare")
-        yield f"pictures           {len(pictures)} of {len(set(names))} people"
+        yield f"pictures           {len(there)} of {len(set(names))} people"
     else:
         rows = read_triplets(triplets, folder)
         sides = [[judge.point(p) for p in (r.anchor, r.positive, r.negative)] for r in rows]
@@ -56,7 +56,7 @@ def evaluate_identity(
         near, far = (similarity(whole[:, 0], whole[:, k]) for k in (1, 2))
         pairs = Verification(near, far)
         loss = float(np.maximum(far - near + MARGIN, 0).mean())
-        yield f"rows               {len(rows)}, two decisions each"
+        yield f"rows               {len(whole)}, two decisions each"
         yield f"loss               {loss:.4f} (alpha {MARGIN:g})"
     if judge.faceless:
         yield f"left out           what {judge.faceless} pictures without a face are in"

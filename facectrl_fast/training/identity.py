@@ -457,9 +457,13 @@ def _run(backbone: Backbone) -> Callable[[Float32Array], Float32Array]:
     """Crops (1, 1, h, w) to features (1, d)."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    session = ort.InferenceSession(
-        backbone.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        session = ort.InferenceSession(
+            backbone.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime raises a class of its own for each status
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"backbone {backbone.name} cannot be run: {reason}") from None
 
     def run(crops: Float32Array) -> Float32Array:
         return np.asarray(session.run([OUTPUT], {INPUT: crops})[0], np.float32)

@@ -123,3 +123,21 @@ def test_what_cannot_be_used_is_told_in_a_line(tmp_path, picture):
     (tmp_path / "file/cache").touch()
     with pytest.raises(UserError, match="cannot use"):
         get(tmp_path / "file", picture, Maker())
+
+
+def test_two_may_fill_one_cache_at_once(tmp_path, picture):
+    make, path = Maker(), tmp_path / "embeddings.sqlite"
+    other = tmp_path / "other.jpg"
+    other.write_bytes(b"123")
+    with (
+        EmbeddingCache(path, "network", print) as one,
+        EmbeddingCache(path, "network", print) as two,
+    ):
+        one.get(picture, make)
+        two.get(other, make)
+        two.get(picture, make)
+        assert len(make.asked) == 3, "what one has just seen, the other does not know yet"
+    with EmbeddingCache(path, "network", print) as later:
+        np.testing.assert_array_equal(later.get(picture, make), [5, 5, 5])
+        np.testing.assert_array_equal(later.get(other, make), [3, 3, 3])
+    assert len(make.asked) == 3

@@ -102,3 +102,11 @@ def test_what_is_no_such_set_is_told(folder, change, complaint):
         read_scores(folder)
     with pytest.raises(UserError, match="is no folder"):
         read_scores(folder / "nowhere")
+
+
+def test_a_name_that_several_pictures_have_is_a_problem_and_no_guess(folder):
+    (folder / "more").mkdir()
+    (folder / "more/CF3.jpg").touch()
+    found = read_scores(folder)
+    assert len(found.pictures) == 19
+    assert any("several pictures are called CF3.jpg" in text for text in found.problems.found)

@@ -196,3 +196,14 @@ def test_a_head_begins_with_what_the_features_tell():
     distances = np.square(made[:, None] - made[None]).sum(2)
     same = people[:, None] == people[None]
     assert distances[same].mean() < 0.5 * distances[~same].mean()
+
+
+def test_a_backbone_that_the_runtime_cannot_run_is_told_in_a_line(arguments, tmp_path, capsys):
+    model = onnx.load(tmp_path / "net.onnx")
+    model.graph.node[0].domain = "somebody.else"
+    model.opset_import.append(helper.make_opsetid("somebody.else", 1))
+    onnx.save(model, tmp_path / "net.onnx")
+    assert main(arguments("run")) != 0
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "backbone net cannot be run" in told[0]
