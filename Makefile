@@ -13,10 +13,13 @@ TORCH := torch==2.13.0
 SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjpeg-dev dbus \
 	libgl1 python3-dev python3-venv
 MODEL_DATA ?= ../shared/data
+FUZZ_SECONDS ?= 480
 V4L2_VM ?= ../shared/tools/v4l2-vm
 TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockdev upower xvfb xauth
+# Compilers and checkers that look for faults.
+TOOL_PACKAGES := clang libclang-rt-dev clang-tidy cppcheck valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize check wheel \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize fuzz-short fuzz check wheel \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -27,10 +30,10 @@ demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 	$(BIN)/facectrl-fast demo
 
 test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
-	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train"
+	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train and not fuzz"
 
 test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not fuzz"
 	$(BIN)/pytest -m acceptance
 
 check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the training code uses)
@@ -43,7 +46,14 @@ test-v4l2: $(VENV)/.installed-test $(VENV)/.system-test ## the camera code on th
 	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs tests/acceptance/test_v4l2.py
 
 sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
-	$(BIN)/pytest tests/native
+	$(BIN)/pytest -n auto tests/native
+
+fuzz-short: $(VENV)/.installed-fuzz ## every fuzzer for seconds, and that it finds defects
+	$(BIN)/python tests/fuzz/run.py --seconds 8
+	$(BIN)/pytest -n auto tests/fuzz
+
+fuzz: $(VENV)/.installed-fuzz ## every fuzzer for FUZZ_SECONDS (an hour in all)
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 bench: $(VENV)/.installed-test ## measure; saves JSON under .benchmarks
 	$(BIN)/pytest bench --benchmark-only --benchmark-autosave --benchmark-group-by=group
@@ -100,6 +110,11 @@ $(VENV)/.system-test: $(VENV)/.system
 	$(call apt_install,$$tools)
 	@touch $@
 
+$(VENV)/.system-tools: $(VENV)/.system
+	@tools=$$(for p in $(TOOL_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	$(call apt_install,$$tools)
+	@touch $@
+
 define need_v4l2_vm
 test -x $(V4L2_VM) || { \
 	echo "cannot run: there is no $(V4L2_VM), which boots a virtual machine with a camera;" \
@@ -130,6 +145,10 @@ $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .[test]
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-test $(VENV)/.system-tools
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .[fuzz]
+	@touch $@
 
 $(VENV)/.installed-train: $(VENV)/.installed-test
 	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)' -e .[train]

@@ -104,8 +104,9 @@ void TemplateMatch::correlate() {
         for (std::size_t x = 0; x < kShiftsX; ++x) {
             const float spread = squares[x] - sums[x] * sums[x] / kCells;
             if (spread < kFlatSquares) continue;
+            // Rounding may go a little beyond what a correlation can be.
             similarities_[static_cast<std::size_t>(y * kShiftsX) + x] =
-                products[x] / (template_norm_ * std::sqrt(spread));
+                std::clamp(products[x] / (template_norm_ * std::sqrt(spread)), -1.0f, 1.0f);
         }
     }
 }

@@ -104,7 +104,8 @@ void V4l2Buffers::stop() {
         live_ = false;
     }
     int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-    calls_->ioctl(device_->fd(), VIDIOC_STREAMOFF, &type);  // a device that is gone has stopped
+    // Where it refuses, the driver still has what was queued.
+    if (calls_->ioctl(device_->fd(), VIDIOC_STREAMOFF, &type) < 0) return;
     const std::lock_guard lock(mutex_);
     for (Buffer& buffer : buffers_) {
         if (buffer.state == State::Queued) buffer.state = State::Idle;
@@ -138,7 +139,7 @@ void V4l2Buffers::shut_down() {
     const std::lock_guard lock(mutex_);
     shut_down_ = true;
     for (Buffer& buffer : buffers_) {
-        if (buffer.state == State::Idle) unmap(buffer);
+        if (buffer.state != State::Out) unmap(buffer);
     }
 }
 

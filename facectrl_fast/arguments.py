@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from facectrl_fast.config import HEADPHONE_TASKS, CalibrateOptions, CollectOptions
 from facectrl_fast.errors import UsageError
 from facectrl_fast.hold import parse_duration
-from facectrl_fast.settings import KINDS, Kind, printable
+from facectrl_fast.settings import KINDS, Kind, brief
 
 PROGRAM = "facectrl-fast"
 
@@ -170,7 +170,7 @@ def _checked(kind: Kind) -> Callable[[str], Any]:
             return kind.from_text(text)
         except ValueError:
             raise argparse.ArgumentTypeError(
-                f"must be {kind.allowed}, not '{printable(text)}'"
+                f"must be {kind.allowed}, not '{brief(text)}'"
             ) from None
 
     return check

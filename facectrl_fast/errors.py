@@ -1,6 +1,11 @@
 """Errors that are told to the user in one line."""
 
 
+def printable(text: str) -> str:
+    """In one line: control characters and the like are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class UserError(Exception):
     """Something outside the program is wrong: what it is and what to do, in one line.
 
@@ -8,6 +13,10 @@ class UserError(Exception):
     """
 
     status = 1
+
+    def __init__(self, message: str = "") -> None:
+        """Name what is wrong; what of it cannot be printed in a line is escaped."""
+        super().__init__(printable(message))
 
 
 class CameraAwayError(UserError):

@@ -19,7 +19,7 @@ from facectrl_fast.config import (
     TRACKERS,
     RunOptions,
 )
-from facectrl_fast.errors import UsageError, UserError
+from facectrl_fast.errors import UsageError, UserError, printable
 from facectrl_fast.player.names import check_player_name
 
 ALL = "all"
@@ -233,7 +233,7 @@ def read_config(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in _parse(content, path).items():
         if key not in KINDS:
-            raise UsageError(f"{path}: there is no '{printable(key)}'{_suggestion(key)}")
+            raise UsageError(f"{path}: there is no '{brief(key)}'{_suggestion(key)}")
         try:
             values[key] = KINDS[key].accept(value)
         except ValueError:
@@ -259,9 +259,9 @@ def as_toml(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
-def printable(text: str) -> str:
+def brief(text: str) -> str:
     """Somebody's text for a message: in one line, and not too long."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    line = printable(text)
     return line if len(line) <= 60 else line[:57] + "..."
 
 
@@ -300,7 +300,7 @@ def edit_config(path: Path) -> None:
     try:
         editor = shlex.split(chosen)
     except ValueError:
-        raise UserError(f"EDITOR is no command: {printable(chosen)}") from None
+        raise UserError(f"EDITOR is no command: {brief(chosen)}") from None
     editor = editor or [next(filter(shutil.which, ("editor", "nano", "vi")), "")]
     if not shutil.which(editor[0]):
         raise UserError(f"no editor '{editor[0]}': set EDITOR, or write {path} by other means")
@@ -319,7 +319,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     for variable in environment:
         if variable.startswith(PREFIX) and variable not in known:
             key = variable.removeprefix(PREFIX).lower()
-            raise UsageError(f"environment: there is no {printable(variable)}{_suggestion(key)}")
+            raise UsageError(f"environment: there is no {brief(variable)}{_suggestion(key)}")
     for name, kind in KINDS.items():
         variable = PREFIX + name.upper()
         text = environment.get(variable, "")
@@ -328,9 +328,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[name] = kind.from_text(text)
         except ValueError:
-            raise UsageError(
-                f"{variable} must be {kind.allowed}, not '{printable(text)}'"
-            ) from None
+            raise UsageError(f"{variable} must be {kind.allowed}, not '{brief(text)}'") from None
     return values
 
 
@@ -364,4 +362,4 @@ def _shown(value: object) -> str:
         if isinstance(value, dict)
         else as_toml(tuple(value) if isinstance(value, list) else value)
     )
-    return printable(text)
+    return brief(text)

@@ -6,6 +6,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -29,6 +30,8 @@ _DAMAGE = (
     RuntimeError,
     ValueError,
     OverflowError,
+    IndexError,
+    struct.error,
 )
 """What reading a damaged or hostile zip may raise."""
 

@@ -45,7 +45,7 @@ public:
         if (!streaming_ || queued_.empty()) return false;
         const std::uint32_t index = queued_.front();
         queued_.pop_front();
-        std::memcpy(memory_[index], picture, size);
+        if (size != 0) std::memcpy(memory_[index], picture, size);
         v4l2_buffer buffer{};
         buffer.index = index;
         buffer.bytesused = bytes;

@@ -2,35 +2,21 @@
 
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from pathlib import Path
-from platform import machine
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.native.build import CORE, core_sources, link, objects, with_defect
+
 HERE = Path(__file__).parent
-FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc'}", "-pthread"]
+ADDRESS, THREAD = "address,undefined,float-cast-overflow", "thread"
 
 
-def build(tmp_path, sanitizer, *sources, libraries=(), extra=None):
-    """``extra``: further flags, by the name of the file that needs them."""
-    compiler = shutil.which("c++")
-    assert compiler, "no C++ compiler: install build-essential"
-    sanitize = [f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
-
-    def compiled(source):
-        made = tmp_path / f"{source.parent.name}-{source.stem}.o"
-        flags = [*FLAGS, *sanitize, *(extra or {}).get(source.name, ())]
-        subprocess.run([compiler, *flags, "-c", str(source), "-o", str(made)], check=True)
-        return str(made)
-
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        objects = list(pool.map(compiled, sources))
-    program = tmp_path / "program"
-    subprocess.run([compiler, *sanitize, *objects, *libraries, "-o", str(program)], check=True)
-    return program
+def build(tmp_path, sanitizer, source, core=CORE):
+    """One of the programs beside this file, with all of the core."""
+    flags = [f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
+    parts = objects(tmp_path, [HERE / source, *core_sources(core)], flags, core=core)
+    return link(tmp_path / "program", parts, flags)
 
 
 def run(program, *arguments):
@@ -38,46 +24,73 @@ def run(program, *arguments):
     command = [str(program), *arguments]
     if shutil.which("setarch"):
         command = ["setarch", "-R", *command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def passed(done):
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+@pytest.mark.parametrize("sanitizer", [THREAD, ADDRESS])
 def test_the_ring_has_no_race_tears_nothing_and_counts_drops_exactly(tmp_path, sanitizer):
-    sources = (HERE / "frame_ring_stress.cpp", ROOT / "csrc" / "frame_ring.cpp")
-    out = run(build(tmp_path, sanitizer, *sources), "20000")
+    out = passed(run(build(tmp_path, sanitizer, "frame_ring_stress.cpp"), "20000"))
     assert out.startswith("published ")
 
 
-KERNELS = (
-    "box_decode.cpp",
-    "gate.cpp",
-    "gray_row.cpp",
-    "gray_row_avx2.cpp",
-    "luma_grid.cpp",
-    "preprocess.cpp",
-    "template_match.cpp",
-)
-CAPTURE_SOURCES = (
-    "frame_ring.cpp",
-    "jpeg_luma.cpp",
-    "system_calls.cpp",
-    "v4l2_buffers.cpp",
-    "v4l2_capture.cpp",
-    "v4l2_device.cpp",
-)
-
-
-@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+@pytest.mark.parametrize("sanitizer", [THREAD, ADDRESS])
 def test_the_capture_gets_along_with_a_camera_that_misbehaves(tmp_path, sanitizer):
-    sources = [HERE / "v4l2_capture.cpp", *(ROOT / "csrc" / name for name in CAPTURE_SOURCES)]
-    out = run(build(tmp_path, sanitizer, *sources, libraries=["-ljpeg"]))
+    out = passed(run(build(tmp_path, sanitizer, "v4l2_capture.cpp")))
     assert out.endswith("done\n")
 
 
 def test_kernels_touch_only_their_own_memory(tmp_path):
-    sources = [HERE / "kernel_bounds.cpp"]
-    sources += [ROOT / "csrc" / name for name in KERNELS]
-    wide = {"gray_row_avx2.cpp": ["-mavx2", "-mfma"]} if machine() == "x86_64" else {}
-    assert run(build(tmp_path, "address,undefined", *sources, extra=wide)) == "done\n"
+    assert passed(run(build(tmp_path, ADDRESS, "kernel_bounds.cpp"))) == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("sanitizer", "program", "defect", "complaint"),
+    [
+        pytest.param(
+            ADDRESS,
+            "kernel_bounds.cpp",
+            # The wide loads read past the end of the last row.
+            (
+                "gray_row_avx2.cpp",
+                "i * Format::kStep + Format::kReads <= n * Format::kStep",
+                "i < n",
+            ),
+            "heap-buffer-overflow",
+            id="address",
+        ),
+        pytest.param(
+            ADDRESS,
+            "kernel_bounds.cpp",
+            # A fixed point that is too fine for an int.
+            (
+                "gate.cpp",
+                "(2 * i + 1) * size / (2 * count)",
+                "(2 * i + 1) * size * 1000000 / (2000000 * count)",
+            ),
+            "signed integer overflow",
+            id="undefined",
+        ),
+        pytest.param(
+            THREAD,
+            "frame_ring_stress.cpp",
+            # A look without the lock.
+            (
+                "frame_ring.cpp",
+                "bool FrameRing::closed() const {\n    const std::lock_guard lock(mutex_);\n",
+                "bool FrameRing::closed() const {\n",
+            ),
+            "data race",
+            id="thread",
+        ),
+    ],
+)
+def test_a_seeded_defect_is_found(tmp_path, sanitizer, program, defect, complaint):
+    core = with_defect(tmp_path, *defect)
+    done = run(build(tmp_path, sanitizer, program, core))
+    assert done.returncode != 0
+    assert complaint in done.stderr
