@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from facectrl_fast import plugins
 from facectrl_fast.config import HEADPHONE_TASKS, CalibrateOptions, CollectOptions
 from facectrl_fast.errors import UsageError
 from facectrl_fast.hold import parse_duration
@@ -56,8 +57,12 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line; the namespace's ``command`` is the command's name."""
+def make_parser(plug_in_tasks: bool = False) -> argparse.ArgumentParser:
+    """The parser of the command line; the namespace's ``command`` is the command's name.
+
+    Args:
+        plug_in_tasks: look for training tasks of other packages, which takes a while.
+    """
     parser = _Parser(
         prog=PROGRAM,
         description=DESCRIPTION,
@@ -70,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_collect(commands)
     _add_calibrate(commands)
-    _add_train(commands)
+    _add_train(commands, plug_in_tasks)
     _add_detect(commands)
     _add_evaluate(commands)
     _add_evaluate_detector(commands)
@@ -350,7 +355,7 @@ def _add_calibrate(commands: _Commands[_Parser]) -> None:
     calibrate.set_defaults(command="calibrate")
 
 
-def _add_train(commands: _Commands[_Parser]) -> None:
+def _add_train(commands: _Commands[_Parser], plug_in_tasks: bool) -> None:
     train = commands.add_parser(
         "train",
         help="train a model on your pictures",
@@ -365,6 +370,17 @@ def _add_train(commands: _Commands[_Parser]) -> None:
     _add_faceness_task(tasks)
     _add_identity_task(tasks)
     _add_score_task(tasks)
+    for name in plugins.names(plugins.TASKS) if plug_in_tasks else ():
+        if name not in tasks.choices:
+            _add_plug_in_task(tasks, name)
+
+
+def _add_plug_in_task(tasks: _Commands[_Parser], name: str) -> None:
+    plugin: plugins.Task = plugins.load(plugins.TASKS, name)
+    task = tasks.add_parser(name, help=plugin.help, description=plugin.help)
+    plugin.add_arguments(task)
+    _add_run_folder(task)
+    task.set_defaults(plugin=plugin)
 
 
 def _add_run_folder(task: _Parser, seed: int = 0) -> None:

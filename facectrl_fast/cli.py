@@ -28,9 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong; 2 wrong usage; 130 Ctrl-C in the other commands.
     """
     try:
-        options = make_parser().parse_args(
-            _joined(sys.argv[1:] if arguments is None else arguments)
-        )
+        given = _joined(sys.argv[1:] if arguments is None else arguments)
+        options = make_parser(plug_in_tasks="train" in given[:1]).parse_args(given)
         if not hasattr(options, "command"):
             *most, last = _COMMANDS
             names = f"{', '.join(most)} or {last}"
@@ -150,6 +149,9 @@ def _train(options: argparse.Namespace) -> int:
             "pip install 'facectrl-fast[train]'"
         ) from None
     out = options.out or Path("runs") / options.task
+    if hasattr(options, "plugin"):
+        print(options.plugin.train(options, out, lambda line: print(line, flush=True)))
+        return 0
     if options.task == "detector":
         return _train_detector(options, out)
     if options.task == "faceness":

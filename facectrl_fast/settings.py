@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from facectrl_fast import plugins
 from facectrl_fast.config import (
     BACKENDS,
     DETECTORS,
@@ -120,13 +121,14 @@ def _names_text(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def _choice(*allowed: str) -> Kind:
+def _choice(*allowed: str, plugin_group: str | None = None) -> Kind:
     def accept(value: object) -> str:
-        if value not in allowed:
+        if value not in allowed and not (plugin_group and value in plugins.names(plugin_group)):
             raise ValueError
         return _text(value)
 
-    return Kind(f"one of {', '.join(allowed)}", accept, metavar=f"{{{','.join(allowed)}}}")
+    words = f"one of {', '.join(allowed)}" + (" or a plug-in's" if plugin_group else "")
+    return Kind(words, accept, metavar=f"{{{','.join(allowed)}}}")
 
 
 def _number(least: float, most: float) -> Kind:
@@ -150,9 +152,9 @@ KINDS: Mapping[str, Kind] = {
     "mode": _choice(*MODES),
     "player": _PLAYERS,
     "ignore": _IGNORED,
-    "detector": _choice(*DETECTORS),
+    "detector": _choice(*DETECTORS, plugin_group=plugins.DETECTORS),
     "detector_model": _FILE,
-    "tracker": _choice(*TRACKERS),
+    "tracker": _choice(*TRACKERS, plugin_group=plugins.TRACKERS),
     "model": _FILE,
     "owner": Kind("the name of somebody who was enrolled", _text, metavar="NAME"),
     "identity_model": _FILE,

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 from typing import Protocol
 
+from facectrl_fast import plugins
 from facectrl_fast._native import FrameRing
 from facectrl_fast.capture.cameras import AUTO, CameraDirectory
 from facectrl_fast.capture.hotplug import DeviceArrivals
 from facectrl_fast.config import BACKENDS
 from facectrl_fast.errors import UserError
 
+_OF_PLUGIN = re.compile(r"(?P<name>[a-z][\w-]+):(?!//)(?P<what>.*)")
 _VIDEO_SUFFIX = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 
 
@@ -74,14 +76,17 @@ def open_source(
     """The source that a user means.
 
     Args:
-        text: a camera (see ``CameraDirectory.find``), a video file or a URL.
+        text: a camera (see ``CameraDirectory.find``), a video file, a URL, or NAME:WHAT of a
+            plug-in.
         realtime: play recordings at their own pace, else as fast as they are read.
         backend: one of ``BACKENDS``, for cameras.
         rate: the frames a second that are needed of a camera.
 
     Raises:
-        UserError: OpenCV is to open a camera that is not there.
+        UserError: OpenCV is to open a camera that is not there, or a plug-in cannot be used.
     """
+    if (plugin := _plugin(text)) is not None:
+        return plugin
     if names_camera(text) and backend == "v4l2":
         from facectrl_fast.capture.v4l2_source import V4l2Source
 
@@ -89,6 +94,17 @@ def open_source(
     from facectrl_fast.capture.opencv_source import OpenCvSource
 
     return OpenCvSource(text, realtime)
+
+
+def _plugin(text: str) -> Source | None:
+    told = _OF_PLUGIN.fullmatch(text)
+    if told is None or Path(text).exists():
+        return None
+    plugin = plugins.load(plugins.SOURCES, told["name"])
+    if plugin is None:
+        return None
+    made: Source = plugin(told["what"])
+    return made
 
 
 def names_camera(text: str) -> bool:

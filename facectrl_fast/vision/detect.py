@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from facectrl_fast import plugins
 from facectrl_fast.config import DETECTORS, LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR
@@ -46,7 +47,8 @@ def open_detector(
     """The detector of that name.
 
     Args:
-        name: one of ``DETECTORS``; ``auto`` is what the file is for, ``tiny`` without one.
+        name: one of ``DETECTORS`` or a plug-in's; ``auto`` is what the file is for, ``tiny``
+            without one.
         path: the detector's file: an .onnx for YuNet, one of ours for tiny (the packaged one by
             default), a cascade .xml for Haar (OpenCV's frontal face by default).
         least_share: the smallest face to find, as a share of the image's height; ``haar-seed``
@@ -79,7 +81,11 @@ def open_detector(
         from facectrl_fast.vision.haar import seed_detector
 
         return seed_detector(path, sensitive)
-    raise UserError(f"unknown detector '{name}'; choose one of {', '.join(DETECTORS)}")
+    plugin = plugins.load(plugins.DETECTORS, name)
+    if plugin is None:
+        raise UserError(f"unknown detector '{name}'; choose one of {', '.join(DETECTORS)}")
+    made: Detector = plugin(path, least_share, sensitive)
+    return made
 
 
 def _made_for(path: Path | None) -> str:

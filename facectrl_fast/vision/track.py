@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from facectrl_fast import plugins
 from facectrl_fast.config import TRACKERS
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, PixelFormat, UInt8Array
@@ -30,7 +31,7 @@ class Tracker(Protocol):
 
 
 def open_tracker(name: str) -> Tracker | None:
-    """The tracker of that name; None for ``none``, which detects in each analysed frame.
+    """The tracker of that name, ours or a plug-in's; None for ``none``: detect in each frame.
 
     Raises:
         UserError: there is no such tracker.
@@ -44,4 +45,8 @@ def open_tracker(name: str) -> Tracker | None:
         from facectrl_fast.vision.opencv_tracker import OpenCvTracker
 
         return OpenCvTracker(name)
-    raise UserError(f"unknown tracker '{name}'; choose one of {', '.join(TRACKERS)}")
+    plugin = plugins.load(plugins.TRACKERS, name)
+    if plugin is None:
+        raise UserError(f"unknown tracker '{name}'; choose one of {', '.join(TRACKERS)}")
+    made: Tracker = plugin()
+    return made
