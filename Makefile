@@ -16,11 +16,11 @@ MODEL_DATA ?= ../shared/data
 FUZZ_SECONDS ?= 480
 SOAK_MINUTES ?= 30
 V4L2_VM ?= ../shared/tools/v4l2-vm
-TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockdev upower xvfb xauth
+TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockdev upower xvfb xauth faketime
 # Compilers and checkers that look for faults.
 TOOL_PACKAGES := clang libclang-rt-dev clang-tidy cppcheck valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize fuzz-short fuzz soak-short soak check wheel \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize fuzz-short fuzz faults soak-short soak check wheel \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -31,10 +31,10 @@ demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 	$(BIN)/facectrl-fast demo
 
 test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
-	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train and not fuzz and not soak"
+	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train and not fuzz and not soak and not faults"
 
 test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not fuzz and not soak"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not fuzz and not soak and not faults"
 	$(BIN)/pytest -m acceptance
 
 check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the training code uses)
@@ -52,6 +52,9 @@ sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanit
 fuzz-short: $(VENV)/.installed-fuzz ## every fuzzer for seconds, and that it finds defects
 	$(BIN)/python tests/fuzz/run.py --seconds 8
 	$(BIN)/pytest -n auto tests/fuzz
+
+faults: $(VENV)/.installed-test $(VENV)/.system-test ## the running program when what it depends on fails
+	$(BIN)/pytest -n 2 tests/faults
 
 soak-short: $(VENV)/.installed-test $(VENV)/.system-test ## the whole program for three minutes, with faults, and that it finds defects
 	$(BIN)/python tests/soak/run.py --minutes 3 --seed 1

@@ -320,7 +320,7 @@ class Watcher:
         if self._suspensions:
             return
         try:
-            self._stream = self._source.open()
+            self._stream = self._opened()
         except UserError as error:
             # What was never there is a mistake.
             known = self._opened_before or self._patient or isinstance(error, CameraAwayError)
@@ -334,6 +334,15 @@ class Watcher:
         ring = self._stream.ring
         self._watch = self._loop.watch_fd(ring.fileno(), self._on_wake)
         ring.arm(0)
+
+    def _opened(self) -> Stream:
+        try:
+            return self._source.open()
+        except OSError as error:  # no descriptors left, say
+            why = error.strerror or str(error)
+        except MemoryError:
+            why = "out of memory"
+        raise CameraAwayError(f"{self._source.name} cannot be opened: {why}")
 
     def _close_stream(self) -> None:
         if self._stream is None:
@@ -365,7 +374,16 @@ class Watcher:
             self._tell()
             if self._stream is not stream:
                 return  # somebody who was told wants the camera off
-        self._judge(frame, stream)
+        try:
+            self._judge(frame, stream)
+        except MemoryError:
+            if not self._source.live:
+                raise UserError("out of memory while a frame was judged") from None
+            # What the camera needs may be what others lack; later there may be some again.
+            self._close_stream()
+            self._reopening.later(UserError("out of memory while a frame was judged"))
+            self._tell()
+            return
         if self._stream is stream:
             stream.ring.arm(frame.seq, self.governor.due)
 

@@ -288,6 +288,25 @@ def test_a_camera_that_breaks_is_opened_again(loop, watch, monkeypatch, caplog):
     assert caplog.text.count("trying again until it is back") == 1
 
 
+def test_out_of_memory_in_a_frame_it_waits_for_some(loop, watch, monkeypatch, caplog):
+    monkeypatch.setattr("facectrl_fast.capture.reopen.DELAYS", (0.01,))
+    camera = Camera([])
+    display = ClickAt([])
+    display.show = lambda *_: camera.opened < 2 or watcher.analyses < 12
+    watcher, _ = watch(camera, display=display)
+    analyze, left = watcher._analyzer.analyze, iter([True, True, False])
+
+    def scarce(frame):
+        if not next(left, True):
+            raise MemoryError
+        return analyze(frame)
+
+    monkeypatch.setattr(watcher._analyzer, "analyze", scarce)
+    watcher.run()
+    assert camera.opened == 2
+    assert caplog.text.count("out of memory while a frame was judged; trying again") == 1
+
+
 def test_no_frame_is_judged_twice(loop, watch):
     """A camera that gives a frame and then none costs one analysis, however long it is silent."""
 

@@ -11,7 +11,7 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_MODEL
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array, Verdict
 from facectrl_fast.vision.model_file import ModelDescription
-from facectrl_fast.vision.runtime import open_session
+from facectrl_fast.vision.runtime import open_session, run_session
 
 EMBEDDING = "embedding"
 """Name of the output that calibration builds on."""
@@ -100,5 +100,5 @@ class Classifier:
 
     def _run(self, name: str, batch: Float32Array) -> Float32Array:
         # ONNX Runtime releases the GIL while it runs; outputs not asked for are not computed.
-        (output,) = self._session.run([name], {self._input_name: batch})
+        (output,) = run_session(self._session, [name], {self._input_name: batch})
         return np.asarray(output, np.float32)

@@ -17,7 +17,7 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Face, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.model_file import check_task
 from facectrl_fast.vision.opencv_input import biggest_first
-from facectrl_fast.vision.runtime import open_session
+from facectrl_fast.vision.runtime import open_session, run_session
 
 TASK = "faceness"
 SIDE = 64
@@ -83,7 +83,7 @@ class FacenessModel:
 
     def probabilities(self, batch: Float32Array) -> Float32Array:
         """How sure it is of a face, (n,), for patches (n, 3, 64, 64) of BGR in [0, 1]."""
-        (logits,) = self._session.run(None, {self._input_name: batch})
+        (logits,) = run_session(self._session, None, {self._input_name: batch})
         return np.asarray(1 / (1 + np.exp(-logits[:, 0])), np.float32)
 
     def detect(

@@ -35,7 +35,7 @@ from facectrl_fast.vision.model_file import (
     reading,
 )
 from facectrl_fast.vision.preprocess import Preprocessing
-from facectrl_fast.vision.runtime import open_session
+from facectrl_fast.vision.runtime import open_session, run_session
 
 TASK = "identity"
 
@@ -139,7 +139,7 @@ class IdentityModel:
     def embed(self, batch: Float32Array) -> Float32Array:
         """The points (n, d) of crops (n, 1, height, width) of gray in [0, 1]."""
         # ONNX Runtime releases the GIL while it runs.
-        (points,) = self._session.run(None, {self._input_name: batch})
+        (points,) = run_session(self._session, None, {self._input_name: batch})
         return np.asarray(points, np.float32)
 
 

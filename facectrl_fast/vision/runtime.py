@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from facectrl_fast.errors import UserError
 
@@ -12,6 +15,9 @@ from facectrl_fast.errors import UserError
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as ort
+
+NO_MEMORY = ("bad_alloc", "bad allocation", "allocate")
+"""What its errors say where there is no memory left."""
 
 
 def open_session(path: Path) -> ort.InferenceSession:
@@ -38,3 +44,25 @@ def open_session(path: Path) -> ort.InferenceSession:
     except Exception as error:  # ONNX Runtime raises a class of its own for each status
         reason = str(error).splitlines()[0].partition(": ")[2] or type(error).__name__
         raise UserError(f"{path} is not a usable ONNX model: {reason}") from None
+
+
+def run_session(
+    session: ort.InferenceSession, outputs: Sequence[str] | None, inputs: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """What a session makes of inputs, by their names.
+
+    Args:
+        session: releases the GIL while it works.
+        outputs: the names of those wanted; None for all.
+        inputs: of the types and shapes that it takes.
+
+    Raises:
+        MemoryError: there is none left.
+    """
+    try:
+        made: list[np.ndarray] = session.run(outputs, inputs)
+    except Exception as error:  # ONNX Runtime raises a class of its own for each status
+        if any(words in str(error) for words in NO_MEMORY):
+            raise MemoryError from error
+        raise
+    return made

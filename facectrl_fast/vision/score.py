@@ -31,7 +31,7 @@ import numpy as np
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Float32Array, UInt8Array
 from facectrl_fast.vision.model_file import common_entries, read_side, reading
-from facectrl_fast.vision.runtime import open_session
+from facectrl_fast.vision.runtime import open_session, run_session
 
 TASK = "score"
 
@@ -133,7 +133,7 @@ class ScoreModel:
     def scores(self, batch: Float32Array) -> Float32Array:
         """The numbers (n,) of crops (n, 3, height, width) of BGR in [0, 1]."""
         # ONNX Runtime releases the GIL while it runs.
-        (numbers,) = self._session.run(None, {self._input_name: batch})
+        (numbers,) = run_session(self._session, None, {self._input_name: batch})
         return np.asarray(numbers[:, 0], np.float32)
 
 

@@ -13,7 +13,7 @@ from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.preprocess import WHOLE_IMAGE
-from facectrl_fast.vision.runtime import open_session
+from facectrl_fast.vision.runtime import open_session, run_session
 
 MOST_PIXELS, MOST_SIDE = 1 << 20, 4096
 """Of an input, whatever picture is looked at."""
@@ -92,11 +92,7 @@ class SsdDetector:
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
         """The network's outputs for an input (1, channels, h, w): logits and offsets by level."""
-        # ONNX Runtime releases the GIL while it runs.
-        outputs: list[Float32Array] = self._session.run(
-            self._output_names, {self._input_name: batch}
-        )
-        return outputs
+        return run_session(self._session, self._output_names, {self._input_name: batch})
 
     def _input_size(self, height: int, width: int, share: float) -> tuple[int, int]:
         """Rows and columns at which the smallest face is just big enough."""

@@ -44,6 +44,10 @@ class SoakCamera:
         given = json.loads(Path(told).read_text())
         self.name = "the soak's camera"
         self._clip, self._speed = given["clip"], float(given["speed"])
+        capture = cv2.VideoCapture(self._clip)
+        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        self._size = tuple(int(capture.get(side)) for side in sides)
+        capture.release()
         self._folder = Path(given["control"]).parent
         with Path(given["control"]).open("r+b") as file:
             self._control = mmap.mmap(file.fileno(), CONTROL_BYTES)
@@ -62,23 +66,33 @@ class SoakCamera:
             raise CameraAwayError(f"{self.name} is not there")
         if state == BUSY:
             raise CameraBusyError(f"{self.name} is used by another program")
-        return SoakStream(self.name, self._clip, self._speed, self._control)
+        # First the ring, then the decoder: whatever is short, our own parts are to notice.
+        ring = FrameRing(4, PixelFormat.BGR24, *self._size)
+        capture = cv2.VideoCapture(self._clip)
+        if not capture.isOpened():
+            raise CameraAwayError(f"{self.name} does not open")
+        return SoakStream(self.name, ring, capture, self._speed, self._control)
 
 
 class SoakStream:
     """See ``facectrl_fast.capture.source.Stream``. Owns the thread that fills the ring."""
 
-    def __init__(self, name: str, clip: str, speed: float, control: mmap.mmap) -> None:
+    def __init__(
+        self,
+        name: str,
+        ring: FrameRing,
+        capture: cv2.VideoCapture,
+        speed: float,
+        control: mmap.mmap,
+    ) -> None:
         """Begin where an endless recording would be by now."""
-        self._capture = cv2.VideoCapture(clip)
+        self.ring = ring
+        self._capture = capture
         self._frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._rate = self._capture.get(cv2.CAP_PROP_FPS)
-        size = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        width, height = (int(self._capture.get(side)) for side in size)
-        self.ring = FrameRing(4, PixelFormat.BGR24, width, height)
         self.error: CameraAwayError | None = None
         self._name, self._speed, self._control = name, speed, control
-        self._noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        self._noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._produce, name="soak camera")
         self._thread.start()
@@ -117,7 +131,8 @@ class SoakStream:
         if slot is None:
             return
         if self._control[0] == CORRUPT:
-            slot.array[:] = np.roll(self._noise, int(timestamp * 1000), 0)
+            noise = np.roll(self._noise, int(timestamp * 1000), 0)
+            slot.array[:] = cv2.resize(noise, slot.array.shape[1::-1])
         else:
             _, image = self._capture.retrieve()
             slot.array[:] = image

@@ -5,7 +5,7 @@
 A real mpv plays on a message bus of its own; the camera shows a recording of known truth again and
 again, several times as fast as it was made. Camera, player, bus, user and operating system
 misbehave at random; the same seed gives the same faults. Where a stretch of the recording passes
-without any, the player has to be as the truth wants it at its end. Memory, descriptors and threads
+without any of that, the player has to be as the truth wants it at its end. Memory, descriptors and threads
 are watched throughout. The exit status is 1 where something is wrong.
 """
 
@@ -13,38 +13,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import mmap
-import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import dbus
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from facectrl_fast.demo import write_clip  # noqa: E402
-from facectrl_fast.desktop.bus import open_session_bus  # noqa: E402
-from facectrl_fast.desktop.remote import Remote  # noqa: E402
 from facectrl_fast.errors import UserError  # noqa: E402
-from facectrl_fast.player.names import PREFIX  # noqa: E402
-from tests.conftest import MPRIS  # noqa: E402
 from tests.soak.camera import (  # noqa: E402
-    BEAT,
     BUSY,
-    CONTROL_BYTES,
     CORRUPT,
     GONE,
     PLUGS,
@@ -52,19 +40,13 @@ from tests.soak.camera import (  # noqa: E402
     WORKS,
     clip_time,
 )
+from tests.soak.desktop import Desktop  # noqa: E402
+from tests.soak.truth import DEMO, Truth, truth_of  # noqa: E402
 
-DEMO = ((0.0, "on"), (4.0, "off"), (8.0, "on"), (12.0, "away"), (17.0, "on"))
-"""What the demo's clip shows from when on."""
-DEMO_SECONDS = 21.0
-PLAYER, PLAYER_PATH = PREFIX + "mpv", "/org/mpris/MediaPlayer2"
-PROPERTIES = "org.freedesktop.DBus.Properties"
-MPRIS_PLAYER = "org.mpris.MediaPlayer2.Player"
 STEP = 0.03
 """Seconds between two looks at everything."""
 CALM = 1.5
 """Seconds after a fault's end from which on the program has to be as ever."""
-ALIVE = 0.5
-"""Seconds within which a camera that works shows a frame."""
 WARM = 0.25
 """Share of the run after which memory is expected to grow no more."""
 MOST_GROWTH = 4.0
@@ -73,130 +55,6 @@ MOST_SLACK = 3
 """Descriptors or threads more than then: one is open for a moment now and then."""
 MOST_LINES = 12
 """In the log, for each fault and each change of the truth."""
-
-
-@dataclass
-class Desktop:
-    """Bus, player, camera and program."""
-
-    folder: Path
-    clip: Path
-    speed: float
-    module: str
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Start everything; the program last."""
-        self.address = f"unix:path={self.folder}/bus"
-        (self.folder / PLUGS).mkdir()
-        (self.folder / "control").write_bytes(bytes(CONTROL_BYTES))
-        with (self.folder / "control").open("r+b") as file:
-            self.control = mmap.mmap(file.fileno(), CONTROL_BYTES)
-        told = {
-            "clip": str(self.clip),
-            "speed": self.speed,
-            "control": str(self.folder / "control"),
-        }
-        (self.folder / "camera.json").write_text(json.dumps(told))
-        plugin = self.folder / "site" / "soak-1.0.dist-info"
-        plugin.mkdir(parents=True)
-        (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: soak\nVersion: 1.0\n")
-        (plugin / "entry_points.txt").write_text(
-            "[facectrl_fast.sources]\nsoak = tests.soak.camera:SoakCamera\n"
-        )
-        self.log = self.folder / "log"
-        self._connection: dbus.connection.Connection | None = None
-        self.start_bus()
-        self.start_player()
-        self.start_program()
-
-    def start_bus(self) -> None:
-        """At the same place each time."""
-        command = ["dbus-daemon", "--session", "--nofork", "--nopidfile"]
-        command += [f"--address={self.address}", "--print-address=1"]
-        bus = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert bus.stdout is not None
-        assert bus.stdout.readline(), "dbus-daemon did not start"
-        self.processes["bus"] = bus
-
-    def start_player(self) -> None:
-        """Mpv, which plays silence."""
-        command = ["mpv", "--no-config", f"--script={MPRIS}", "--ao=null", "--vo=null"]
-        self._start("player", [*command, "--no-terminal", "av://lavfi:anullsrc"])
-
-    def start_program(self) -> None:
-        """As a user would, but for the camera."""
-        options = ["--source", f"soak:{self.folder / 'camera.json'}", "--player", "mpv"]
-        with self.log.open("ab") as log:
-            self._start("program", [sys.executable, "-m", self.module, "run", *options], log)
-
-    def _start(self, name: str, command: list[str], log: object = subprocess.DEVNULL) -> None:
-        environment = os.environ | {
-            "DBUS_SESSION_BUS_ADDRESS": self.address,
-            "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere",
-            "PYTHONPATH": f"{self.folder / 'site'}:{ROOT}",
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-            "XDG_DATA_HOME": str(self.folder / "data"),
-        }
-        self.processes[name] = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, cwd=self.folder
-        )
-
-    def end(self, name: str) -> None:
-        """Without warning."""
-        self.processes[name].kill()
-        self.processes[name].wait()
-        if pipe := self.processes[name].stdout:
-            pipe.close()
-
-    def remote(self) -> Remote:
-        """The program's interface on the bus."""
-        return Remote(self.address)
-
-    def player(self, method: str, *arguments: str, interface: str = MPRIS_PLAYER) -> object:
-        """Call the player; None where it does not answer at once."""
-        try:
-            if self._connection is None:
-                self._connection = open_session_bus(self.address)
-            signature = "s" * len(arguments)
-            return self._connection.call_blocking(
-                PLAYER, PLAYER_PATH, interface, method, signature, arguments, timeout=0.3
-            )
-        except (dbus.DBusException, UserError):
-            self.forget_connection()
-            return None
-
-    def forget_connection(self) -> None:
-        """Connect anew for the next call."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-    def playing(self) -> bool | None:
-        """Whether the player plays; None where it does not tell."""
-        status = self.player("Get", MPRIS_PLAYER, "PlaybackStatus", interface=PROPERTIES)
-        return None if status is None else str(status) == "Playing"
-
-    def camera_shows(self) -> bool:
-        """Whether a frame came just now."""
-        (beat,) = struct.unpack_from("d", self.control, BEAT)
-        return time.monotonic() - float(beat) < ALIVE
-
-    def used(self) -> tuple[float, int, int]:
-        """MiB in memory, descriptors and threads of the program."""
-        proc = Path(f"/proc/{self.processes['program'].pid}")
-        pages = int((proc / "statm").read_text().split()[1])
-        counts = (len(list((proc / part).iterdir())) for part in ("fd", "task"))
-        return (pages * os.sysconf("SC_PAGE_SIZE") / 2**20, *counts)
-
-    def close(self) -> None:
-        """End what still runs."""
-        self.forget_connection()
-        for process in self.processes.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
-            process.kill()
-            process.wait()
 
 
 Fault = Iterator[float]
@@ -277,22 +135,6 @@ class Faults:
         with contextlib.suppress(UserError), self._desktop.remote() as remote:
             remote.status()
         yield 0.0
-
-
-@dataclass
-class Truth:
-    """What the recording shows."""
-
-    changes: tuple[tuple[float, str], ...]
-    seconds: float
-
-    def stretch(self, now: float) -> tuple[int, str, float]:
-        """Number since the beginning of time, state and end of the stretch at a clip time."""
-        rounds, within = divmod(now, self.seconds)
-        k = max(i for i, (start, _) in enumerate(self.changes) if start <= within)
-        ends = [start for start, _ in self.changes[1:]] + [self.seconds]
-        number = int(rounds) * len(self.changes) + k
-        return number, self.changes[k][1], rounds * self.seconds + ends[k]
 
 
 class Soak:
@@ -425,10 +267,10 @@ def soak(
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         work = Path(folder)
         if clip is None or truth is None:
-            clip, shown = work / "demo.mp4", Truth(DEMO, DEMO_SECONDS)
+            clip, shown = work / "demo.mp4", DEMO
             write_clip(clip)
         else:
-            shown = _truth_of(clip, truth)
+            shown = truth_of(clip, truth)
         desktop = Desktop(work, clip, speed, module)
         try:
             run = Soak(desktop, shown, np.random.default_rng(seed))
@@ -441,16 +283,6 @@ def soak(
             return run
         finally:
             desktop.close()
-
-
-def _truth_of(clip: Path, truth: Path) -> Truth:
-    import cv2
-
-    changes = [(s["t"], s["state"]) for s in json.loads(truth.read_text())["schedule"]]
-    capture = cv2.VideoCapture(str(clip))
-    frames, rate = (capture.get(what) for what in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
-    capture.release()
-    return Truth(tuple(changes), frames / rate)
 
 
 def main() -> int:
