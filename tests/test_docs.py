@@ -52,7 +52,7 @@ def test_every_state_is_told_of():
         assert f"`{state.value}`" in text
 
 
-def tests_of(path):
+def functions_of(path):
     """The functions that pytest collects of a file."""
     tree = ast.parse(path.read_text())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -63,7 +63,7 @@ def test_each_fault_that_is_told_of_has_its_test():
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
     assert len(named) > 30
     for path, test in named:
-        assert test in tests_of(ROOT / path), f"{path}::{test}"
+        assert test in functions_of(ROOT / path), f"{path}::{test}"
     rows = [line for line in text.splitlines() if line.startswith("| ") and "**" not in line]
     table = rows[1 : next(k for k, row in enumerate(rows) if "`make sanitize`" in row) - 1]
     assert all("::" in row for row in table)
