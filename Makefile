@@ -20,7 +20,7 @@ TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockde
 # Compilers and checkers that look for faults.
 TOOL_PACKAGES := clang libclang-rt-dev clang-tidy cppcheck valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize fuzz-short fuzz faults soak-short soak check wheel \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy fuzz-short fuzz faults soak-short soak check wheel wheel-test audit \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -31,10 +31,10 @@ demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 	$(BIN)/facectrl-fast demo
 
 test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
-	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train and not fuzz and not soak and not faults"
+	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train and not fuzz and not soak and not faults and not packaging"
 
 test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not fuzz and not soak and not faults"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not fuzz and not soak and not faults and not packaging"
 	$(BIN)/pytest -m acceptance
 
 check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the training code uses)
@@ -49,7 +49,14 @@ test-v4l2: $(VENV)/.installed-test $(VENV)/.system-test ## the camera code on th
 sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
 	$(BIN)/pytest -n auto tests/native
 
-fuzz-short: $(VENV)/.installed-fuzz ## every fuzzer for seconds, and that it finds defects
+tidy: $(VENV)/.installed-tools ## clang-tidy over the native code
+	$(BIN)/cmake -S . -B build/tidy -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+		-DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+		-Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) >/dev/null
+	printf '%s\n' csrc/*.cpp | xargs -n 1 -P $$(nproc) clang-tidy -quiet -p build/tidy \
+		--extra-arg=-Wno-ignored-optimization-argument
+
+fuzz-short: $(VENV)/.installed-tools ## every fuzzer for seconds, and that it finds defects
 	$(BIN)/python tests/fuzz/run.py --seconds 8
 	$(BIN)/pytest -n auto tests/fuzz
 
@@ -63,7 +70,7 @@ soak-short: $(VENV)/.installed-test $(VENV)/.system-test ## the whole program fo
 soak: $(VENV)/.installed-test $(VENV)/.system-test ## the same for half an hour
 	$(BIN)/python tests/soak/run.py --minutes $(SOAK_MINUTES)
 
-fuzz: $(VENV)/.installed-fuzz ## every fuzzer for FUZZ_SECONDS (an hour in all)
+fuzz: $(VENV)/.installed-tools ## every fuzzer for FUZZ_SECONDS (an hour in all)
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 bench: $(VENV)/.installed-test ## measure; saves JSON under .benchmarks
@@ -88,6 +95,13 @@ wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
 	rm -rf build/lib.* build/bdist.* dist
 	$(BIN)/python -m build --outdir dist .
 
+wheel-test: $(VENV)/.installed-test $(VENV)/.installed-tools ## wheels: what is in them, the same bytes each time, the demo from them
+	$(BIN)/pytest tests/packaging
+
+audit: $(VENV)/.installed-tools ## known holes in what is depended on (asks PyPI)
+	$(BIN)/pip-audit --skip-editable
+	$(BIN)/pip-audit --disable-pip --no-deps -r .ci/constraints.txt
+
 model: $(VENV)/.installed-train ## make the model that ships anew (an hour); MODEL_DATA names the pictures
 	$(BIN)/python -m facectrl_fast.training.package_model $(MODEL_DATA) build/model
 
@@ -95,7 +109,14 @@ DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wall
 	lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 sway-backgrounds ukui-wallpapers \
 	nexuiz-textures openarena-081-textures ufoai-textures colobot-common-textures
 
-detector-model: $(VENV)/.installed-train ## make the face detector that ships anew (an hour), with backgrounds of Debian's
+detector-wheel-test: $(VENV)/.installed-test $(VENV)/.installed-tools ## wheels: what is in them, the same bytes each time, the demo from them
+	$(BIN)/pytest tests/packaging
+
+audit: $(VENV)/.installed-tools ## known holes in what is depended on (asks PyPI)
+	$(BIN)/pip-audit --skip-editable
+	$(BIN)/pip-audit --disable-pip --no-deps -r .ci/constraints.txt
+
+model: $(VENV)/.installed-train ## make the face detector that ships anew (an hour), with backgrounds of Debian's
 	mkdir -p build/detector/packages
 	cd build/detector/packages && apt-get download $(DETECTOR_BACKGROUNDS)
 	for package in build/detector/packages/*.deb; do dpkg -x $$package build/detector/backgrounds; done
@@ -157,8 +178,8 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .[test]
 	@touch $(VENV)/.installed $@
 
-$(VENV)/.installed-fuzz: $(VENV)/.installed-test $(VENV)/.system-tools
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .[fuzz]
+$(VENV)/.installed-tools: $(VENV)/.installed-test $(VENV)/.system-tools
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .[tools]
 	@touch $@
 
 $(VENV)/.installed-train: $(VENV)/.installed-test

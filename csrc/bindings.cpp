@@ -368,7 +368,8 @@ struct PyCapture {
     }
     PyCapture(const PyCapture&) = delete;
     PyCapture& operator=(const PyCapture&) = delete;
-    ~PyCapture() {
+    // Releasing the GIL throws only where Python is not there any more, and nothing can be done.
+    ~PyCapture() {  // NOLINT(bugprone-exception-escape)
         // Safe: as above; the capturing thread, which is waited for, never takes the GIL.
         const py::gil_scoped_release unlocked;
         capture.reset();
@@ -412,6 +413,7 @@ PYBIND11_MODULE(_native, m) {
     m.doc() = "Native core of facectrl_fast; use the Python modules that wrap it.";
 
     // OSError picks its subclass, such as PermissionError, by the errno.
+    // pybind11 wants it by value: NOLINTNEXTLINE(performance-unnecessary-value-param)
     py::register_local_exception_translator([](std::exception_ptr error) {
         try {
             if (error) std::rethrow_exception(error);
@@ -539,6 +541,7 @@ PYBIND11_MODULE(_native, m) {
              [](const PyDevice& d) {
                  std::vector<std::string> names;
                  const auto codes = d.ask([](const V4l2Device& v) { return v.formats(); });
+                 names.reserve(codes.size());
                  for (std::uint32_t code : codes) names.push_back(fourcc_name(code));
                  return names;
              })
@@ -548,6 +551,7 @@ PYBIND11_MODULE(_native, m) {
                 std::vector<std::tuple<Range, Range>> sizes;
                 const std::uint32_t code = fourcc_code(format);
                 const auto told = d.ask([code](const V4l2Device& v) { return v.sizes(code); });
+                sizes.reserve(told.size());
                 for (const SizeRange& s : told) {
                     sizes.push_back({{s.least_width, s.most_width, s.step_width},
                                      {s.least_height, s.most_height, s.step_height}});
@@ -563,6 +567,7 @@ PYBIND11_MODULE(_native, m) {
                 const std::uint32_t code = fourcc_code(format);
                 const auto told = d.ask(
                     [=](const V4l2Device& v) { return v.intervals(code, width, height); });
+                intervals.reserve(told.size());
                 for (const IntervalRange& i : told) {
                     intervals.push_back({{i.least_numerator, i.least_denominator},
                                          {i.most_numerator, i.most_denominator}});

@@ -5,8 +5,8 @@
 A real mpv plays on a message bus of its own; the camera shows a recording of known truth again and
 again, several times as fast as it was made. Camera, player, bus, user and operating system
 misbehave at random; the same seed gives the same faults. Where a stretch of the recording passes
-without any of that, the player has to be as the truth wants it at its end. Memory, descriptors and threads
-are watched throughout. The exit status is 1 where something is wrong.
+without any of that, the player has to be as the truth wants it at its end. Memory, descriptors and
+threads are watched throughout. The exit status is 1 where something is wrong.
 """
 
 from __future__ import annotations

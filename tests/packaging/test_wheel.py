@@ -1,0 +1,104 @@
+"""Wheels: what is in them, that they are the same each time, and that they run."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+
+
+def run(*command, cwd=ROOT, **environment):
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def build(source, out, *what):
+    """As a release is built: in an environment of its own, of fixed versions."""
+    pinned = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
+    command = (sys.executable, "-m", "build", *what, "--outdir", out, source)
+    run(*command, SOURCE_DATE_EPOCH="1700000000", **pinned)
+    return sorted(out.iterdir())
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The sdist, and the wheel made of it."""
+    dist = tmp_path_factory.mktemp("dist")
+    wheel, sdist = sorted(build(ROOT, dist), key=lambda path: path.suffix, reverse=True)
+    return {"wheel": wheel, "sdist": sdist}
+
+
+def test_the_same_input_gives_the_same_bytes_wherever_it_lies(built, tmp_path):
+    shutil.unpack_archive(built["sdist"], tmp_path / "elsewhere")
+    (source,) = (tmp_path / "elsewhere").iterdir()
+    (again,) = build(source, tmp_path / "again", "--wheel")
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (built["wheel"], again)]
+    assert digests[0] == digests[1]
+
+
+def test_types_and_models_ship_and_sources_do_not(built):
+    names = zipfile.ZipFile(built["wheel"]).namelist()
+    assert {"facectrl_fast/py.typed", "facectrl_fast/_native.pyi"} <= set(names)
+    assert "facectrl_fast/models/faces.onnx" in names
+    assert not [name for name in names if name.endswith((".pyx", ".cpp", ".hpp"))]
+    assert not [name for name in names if name.startswith(("tests/", "bench/"))]
+
+
+def test_it_can_be_repaired_for_many_linuxes(built, tmp_path):
+    told = run(BIN / "auditwheel", "show", built["wheel"])
+    assert re.search(r"manylinux_2_\d+_", told)
+    path = f"{BIN}:{os.environ['PATH']}"
+    run(BIN / "auditwheel", "repair", "-w", tmp_path, built["wheel"], PATH=path)
+    (repaired,) = tmp_path.glob("*.whl")
+    assert "manylinux" in repaired.name
+    assert any("libjpeg" in name for name in zipfile.ZipFile(repaired).namelist())
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_cibuildwheel_builds_for_each_python_that_is_supported(machine):
+    told = run(
+        BIN / "cibuildwheel",
+        "--print-build-identifiers",
+        "--platform",
+        "linux",
+        "--archs",
+        machine,
+        ROOT,
+    )
+    assert told.split() == [f"cp3{minor}-manylinux_{machine}" for minor in range(10, 15)]
+
+
+def pythons():
+    """All that are on this machine."""
+    found = [shutil.which(f"python3.{minor}") for minor in range(10, 15)]
+    return [path for path in found if path]
+
+
+@pytest.mark.parametrize("python", pythons() or [sys.executable])
+def test_the_demo_runs_from_it_in_a_clean_environment(built, tmp_path, python):
+    run(python, "-m", "venv", tmp_path / "venv")
+    pip = tmp_path / "venv/bin/pip"
+    version = run(python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])").strip()
+    given = built["wheel"] if f"-{version}-" in built["wheel"].name else built["sdist"]
+    run(pip, "install", "--quiet", "--disable-pip-version-check", given)
+    told = run(tmp_path / "venv/bin/facectrl-fast", "demo", cwd=tmp_path)
+    assert "All as it should be." in told
