@@ -20,7 +20,7 @@ TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockde
 # Compilers and checkers that look for faults.
 TOOL_PACKAGES := clang libclang-rt-dev clang-tidy cppcheck valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy fuzz-short fuzz faults soak-short soak check wheel wheel-test audit \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test docs audit \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -55,6 +55,11 @@ tidy: $(VENV)/.installed-tools ## clang-tidy over the native code
 		-Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) >/dev/null
 	printf '%s\n' csrc/*.cpp | xargs -n 1 -P $$(nproc) clang-tidy -quiet -p build/tidy \
 		--extra-arg=-Wno-ignored-optimization-argument
+
+coverage: $(VENV)/.installed-train $(VENV)/.installed-tools $(VENV)/.system-test ## lines that the suite runs, in Python and in native code
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95 \
+		-m "not acceptance and not fuzz and not soak and not faults and not packaging"
+	$(BIN)/python tests/native/coverage.py --least 90
 
 fuzz-short: $(VENV)/.installed-tools ## every fuzzer for seconds, and that it finds defects
 	$(BIN)/python tests/fuzz/run.py --seconds 8
@@ -98,6 +103,9 @@ wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
 wheel-test: $(VENV)/.installed-test $(VENV)/.installed-tools ## wheels: what is in them, the same bytes each time, the demo from them
 	$(BIN)/pytest tests/packaging
 
+docs: $(VENV)/.installed-tools ## the documentation as pages, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 audit: $(VENV)/.installed-tools ## known holes in what is depended on (asks PyPI)
 	$(BIN)/pip-audit --skip-editable
 	$(BIN)/pip-audit --disable-pip --no-deps -r .ci/constraints.txt
@@ -109,14 +117,7 @@ DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wall
 	lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 sway-backgrounds ukui-wallpapers \
 	nexuiz-textures openarena-081-textures ufoai-textures colobot-common-textures
 
-detector-wheel-test: $(VENV)/.installed-test $(VENV)/.installed-tools ## wheels: what is in them, the same bytes each time, the demo from them
-	$(BIN)/pytest tests/packaging
-
-audit: $(VENV)/.installed-tools ## known holes in what is depended on (asks PyPI)
-	$(BIN)/pip-audit --skip-editable
-	$(BIN)/pip-audit --disable-pip --no-deps -r .ci/constraints.txt
-
-model: $(VENV)/.installed-train ## make the face detector that ships anew (an hour), with backgrounds of Debian's
+detector-model: $(VENV)/.installed-train ## make the face detector that ships anew (an hour), with backgrounds of Debian's
 	mkdir -p build/detector/packages
 	cd build/detector/packages && apt-get download $(DETECTOR_BACKGROUNDS)
 	for package in build/detector/packages/*.deb; do dpkg -x $$package build/detector/backgrounds; done

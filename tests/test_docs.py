@@ -11,7 +11,7 @@ from facectrl_fast.report import State
 from facectrl_fast.settings import KINDS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def anchors(page):
@@ -34,7 +34,7 @@ def test_its_links_lead_somewhere(page):
 def test_every_page_is_reached_from_the_readme():
     text = PAGES[0].read_text()
     for page in PAGES[1:]:
-        assert f"docs/{page.name}" in text
+        assert f"({page.relative_to(ROOT)})" in text
 
 
 def test_every_command_and_option_is_told_of():
