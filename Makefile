@@ -20,7 +20,7 @@ TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockde
 # Compilers and checkers that look for faults.
 TOOL_PACKAGES := clang libclang-rt-dev clang-tidy cppcheck valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test docs audit \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test docs audit \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -33,8 +33,9 @@ demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
 	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train and not fuzz and not soak and not faults and not packaging"
 
-test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not fuzz and not soak and not faults and not packaging"
+test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long), and coverage
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95 \
+		-m "not acceptance and not fuzz and not soak and not faults and not packaging"
 	$(BIN)/pytest -m acceptance
 
 check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the training code uses)
@@ -56,9 +57,7 @@ tidy: $(VENV)/.installed-tools ## clang-tidy over the native code
 	printf '%s\n' csrc/*.cpp | xargs -n 1 -P $$(nproc) clang-tidy -quiet -p build/tidy \
 		--extra-arg=-Wno-ignored-optimization-argument
 
-coverage: $(VENV)/.installed-train $(VENV)/.installed-tools $(VENV)/.system-test ## lines that the suite runs, in Python and in native code
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95 \
-		-m "not acceptance and not fuzz and not soak and not faults and not packaging"
+native-coverage: $(VENV)/.installed-tools $(VENV)/.system-test ## lines of the native code that the tests run
 	$(BIN)/python tests/native/coverage.py --least 90
 
 fuzz-short: $(VENV)/.installed-tools ## every fuzzer for seconds, and that it finds defects
@@ -101,7 +100,7 @@ wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
 	$(BIN)/python -m build --outdir dist .
 
 wheel-test: $(VENV)/.installed-test $(VENV)/.installed-tools ## wheels: what is in them, the same bytes each time, the demo from them
-	$(BIN)/pytest tests/packaging
+	$(BIN)/pytest -n 2 tests/packaging
 
 docs: $(VENV)/.installed-tools ## the documentation as pages, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -29,12 +29,17 @@ def install(folder, groups):
     (told / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
+def install_examples(folder, monkeypatch):
+    """The plug-ins of examples/plugins, for a test."""
+    project = tomllib.loads((EXAMPLES / "pyproject.toml").read_text())["project"]
+    install(folder, project["entry-points"])
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    project = tomllib.loads((EXAMPLES / "pyproject.toml").read_text())["project"]
-    install(tmp_path / "site", project["entry-points"])
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+    install_examples(tmp_path / "site", monkeypatch)
 
 
 @pytest.fixture

@@ -41,9 +41,13 @@ def build(source, out, *what):
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """The sdist, and the wheel made of it."""
+    """The sdist, and the wheel made of it; of a copy, since several of these may run at once."""
+    source = tmp_path_factory.mktemp("source")
+    for name in run("git", "ls-files", "-z").split("\0")[:-1]:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
     dist = tmp_path_factory.mktemp("dist")
-    wheel, sdist = sorted(build(ROOT, dist), key=lambda path: path.suffix, reverse=True)
+    wheel, sdist = sorted(build(source, dist), key=lambda path: path.suffix, reverse=True)
     return {"wheel": wheel, "sdist": sdist}
 
 
@@ -88,9 +92,17 @@ def test_cibuildwheel_builds_for_each_python_that_is_supported(machine):
 
 
 def pythons():
-    """All that are on this machine."""
-    found = [shutil.which(f"python3.{minor}") for minor in range(10, 15)]
-    return [path for path in found if path]
+    """All that are on this machine, pyenv's as well; a name alone may be one that does not run."""
+    found = []
+    for minor in range(10, 15):
+        name = f"python3.{minor}"
+        installed = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}"))
+        for path in (shutil.which(name), *map(str, installed)):
+            runs = path and subprocess.run([path, "-V"], capture_output=True, check=False)
+            if runs and runs.returncode == 0:
+                found.append(path)
+                break
+    return found
 
 
 @pytest.mark.parametrize("python", pythons() or [sys.executable])
