@@ -20,7 +20,7 @@ TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockde
 # Compilers and checkers that look for faults.
 TOOL_PACKAGES := clang libclang-rt-dev clang-tidy cppcheck valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test docs audit \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy instructions native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test docs audit \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -56,6 +56,9 @@ tidy: $(VENV)/.installed-tools ## clang-tidy over the native code
 		-Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) >/dev/null
 	printf '%s\n' csrc/*.cpp | xargs -n 1 -P $$(nproc) clang-tidy -quiet -p build/tidy \
 		--extra-arg=-Wno-ignored-optimization-argument
+
+instructions: $(VENV)/.system-tools ## instructions of the kernels, beside those that are kept; fails where one takes more
+	$(PYTHON) tests/native/instructions.py
 
 native-coverage: $(VENV)/.installed-tools $(VENV)/.system-test ## lines of the native code that the tests run
 	$(BIN)/python tests/native/coverage.py --least 90

@@ -18,6 +18,20 @@ BIN = Path(sys.executable).parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 
 
+IN_A_SUBINTERPRETER = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+for module in ("facectrl_fast._native", "facectrl_fast.decide._vote"):
+    try:
+        failed = interpreters.run_string(interpreters.create(), f"import {module}")
+    except interpreters.RunFailedError as error:
+        failed = error
+    print(module, getattr(failed, "formatted", failed))
+"""
+
+
 def run(*command, cwd=ROOT, **environment):
     done = subprocess.run(
         [str(part) for part in command],
@@ -114,3 +128,6 @@ def test_the_demo_runs_from_it_in_a_clean_environment(built, tmp_path, python):
     run(pip, "install", "--quiet", "--disable-pip-version-check", given)
     told = run(tmp_path / "venv/bin/facectrl-fast", "demo", cwd=tmp_path)
     assert "All as it should be." in told
+    if int(version[3:]) >= 12:
+        said = run(tmp_path / "venv/bin/python", "-c", IN_A_SUBINTERPRETER, cwd=tmp_path)
+        assert said.count("does not support loading in subinterpreters") == 2, said

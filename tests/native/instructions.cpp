@@ -1,0 +1,97 @@
+// Runs one kernel a fixed number of times on a fixed picture, for callgrind to count.
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "box_decode.hpp"
+#include "gate.hpp"
+#include "preprocess.hpp"
+#include "template_match.hpp"
+
+using namespace facectrl;
+
+namespace {
+
+constexpr int kWidth = 640, kHeight = 480, kTimes = 5;
+
+std::vector<std::uint8_t> picture(std::size_t bytes) {
+    std::vector<std::uint8_t> made(bytes);
+    std::uint32_t state = 1;
+    for (auto& byte : made) {
+        state = state * 1664525u + 1013904223u;
+        byte = static_cast<std::uint8_t>(state >> 24);
+    }
+    return made;
+}
+
+ImageView view(const std::vector<std::uint8_t>& memory, PixelFormat format) {
+    const auto stride = static_cast<std::ptrdiff_t>(bytes_per_pixel(format) * kWidth);
+    return {memory.data(), kWidth, kHeight, stride, format};
+}
+
+void crop(PixelFormat format, Resampling resampling, const GrayRowKernels& rows) {
+    const auto memory = picture(bytes_per_pixel(format) * kWidth * kHeight);
+    std::vector<float> out(64 * 64);
+    const PixelRect face = expanded_crop({200, 100, 180, 230}, {true, 0.9, 0.9}, kWidth, kHeight);
+    for (int i = 0; i < kTimes; ++i) {
+        resize_gray(view(memory, format), face, resampling, rows, out.data(), 64, 64);
+    }
+}
+
+const GrayRowKernels& wide() {
+    return avx2_gray_rows() != nullptr ? *avx2_gray_rows() : portable_gray_rows();
+}
+
+void gate() {
+    const auto memory = picture(kWidth * kHeight);
+    LumaGate moved;
+    for (int i = 0; i < kTimes; ++i) {
+        moved.compare(view(memory, PixelFormat::GRAY8));
+        moved.keep();
+    }
+}
+
+void follow() {
+    const auto memory = picture(kWidth * kHeight);
+    TemplateMatch match;
+    match.start(view(memory, PixelFormat::GRAY8), {200, 100, 180, 230});
+    for (int i = 0; i < kTimes; ++i) match.update(view(memory, PixelFormat::GRAY8));
+}
+
+void decode() {
+    const std::vector<AnchorShape> anchors{{12, 16}, {20, 26}, {31, 41}};
+    std::vector<float> logits(3 * 24 * 18, -5.0f), offsets(12 * 24 * 18, 0.1f);
+    for (std::size_t i = 0; i < logits.size(); i += 40) logits[i] = 1.0f;
+    for (int i = 0; i < kTimes; ++i) {
+        std::vector<ScoredBox> boxes;
+        decode_boxes({logits.data(), offsets.data(), 18, 24, 8, &anchors}, 0.4f, boxes);
+        suppress_overlaps(boxes, 0.3f);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::map<std::string, std::function<void()>> kernels{
+        {"crop of BGR by area",
+         [] { crop(PixelFormat::BGR24, Resampling::Area, portable_gray_rows()); }},
+        {"crop of BGR by area, wide", [] { crop(PixelFormat::BGR24, Resampling::Area, wide()); }},
+        {"crop of YUYV by area, wide", [] { crop(PixelFormat::YUYV, Resampling::Area, wide()); }},
+        {"crop of gray, bilinear, wide",
+         [] { crop(PixelFormat::GRAY8, Resampling::Bilinear, wide()); }},
+        {"gate", gate},
+        {"template match", follow},
+        {"box decode", decode},
+    };
+    if (argc == 1) {
+        for (const auto& [name, run] : kernels) std::puts(name.c_str());
+        return 0;
+    }
+    const auto chosen = kernels.find(argv[1]);
+    if (chosen == kernels.end()) return 1;
+    chosen->second();
+    return 0;
+}
