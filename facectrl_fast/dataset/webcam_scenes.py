@@ -200,7 +200,8 @@ class _Composition:
         tallest = np.clip(ENLARGED * subject[3] / height, SMALLEST, LARGEST)
         tall = height * np.exp(rng.uniform(np.log(SMALLEST), np.log(tallest)))
         scale = tall / subject[3]
-        stretch = float(np.exp(rng.normal(0, 0.06)))
+        # Cameras and web sites squeeze 16:9 into 4:3, or into a square.
+        stretch = float(np.exp(rng.normal(0, 0.12)))
         angle = np.deg2rad(np.clip(rng.normal(0, 11), -30, 30))
         # Somebody before a webcam is near the middle more often than at its edges.
         to_x = width * np.clip(rng.normal(0.5, 0.25), 0.02, 0.98)

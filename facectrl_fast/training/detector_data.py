@@ -178,14 +178,14 @@ def _padded(boxes: Float32Array) -> torch.Tensor:
 class SceneOrder(Sampler[tuple[int, int]]):
     """(epoch, index) of pictures drawn at random; seed and epoch alone decide.
 
-    A set of pictures counts by the root of its size, so that a small one is not lost in a large
-    one.
+    Each set of pictures is drawn from as often, so that a small one, which may hold the only faces
+    from the side, is not lost in a large one.
     """
 
     def __init__(
         self, set_sizes: Sequence[int], count: int, seed: int, epoch: Callable[[], int]
     ) -> None:
-        self._chances = np.concatenate([np.full(n, n**-0.5) for n in set_sizes if n])
+        self._chances = np.concatenate([np.full(n, 1 / n) for n in set_sizes if n])
         self._chances /= self._chances.sum()
         self._count = count
         self._seed = seed

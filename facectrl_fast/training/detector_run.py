@@ -42,7 +42,7 @@ from facectrl_fast.training.engine import (
     fit_module,
 )
 from facectrl_fast.training.export import to_onnx, write_checked
-from facectrl_fast.training.quantise import quantised
+from facectrl_fast.training.quantise import quantised, with_half_weights
 from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import SsdDetector
@@ -208,12 +208,14 @@ def _finish(
     onnx.helper.set_model_props(proto, description.to_metadata())
     sample = np.stack([scene.image for scene in scenes[:64]]).astype(np.float32) / 255
     disagreement = write_checked(proto, model, lambda draft: _disagreement(network, draft, sample))
+    stored = with_half_weights(proto)
+    model.write_bytes(stored.SerializeToString())
     judgement = judge_scenes(model, scenes)
     calibration = [
         scene.image[None].astype(np.float32) / np.float32(255)
         for scene in data.training_scenes(CALIBRATED)
     ]
-    proto, judgement, int8 = _best_of_int8(proto, judgement, calibration, scenes, out)
+    stored, judgement, int8 = _best_of_int8(proto, stored, judgement, calibration, scenes, out)
     score = float(np.clip(judgement.score_for(FALSE_BOXES), 0.05, 0.95))
     precision = judgement.average_precision()
     validation = {
@@ -224,9 +226,9 @@ def _finish(
         "epoch": module.best["epoch"] + 1,
     }
     described = replace(description, score=score, validation=validation)
-    onnx.helper.set_model_props(proto, described.to_metadata())
+    onnx.helper.set_model_props(stored, described.to_metadata())
     with whole_file(model) as draft:
-        draft.write_bytes(proto.SerializeToString())
+        draft.write_bytes(stored.SerializeToString())
     report = write_report(
         out / REPORT, described, judgement, scenes, module.history, disagreement, int8
     )
@@ -235,6 +237,7 @@ def _finish(
 
 def _best_of_int8(
     plain: onnx.ModelProto,
+    stored: onnx.ModelProto,
     judgement: DetectionJudgement,
     calibration: Sequence[Float32Array],
     scenes: Sequence[Scene],
@@ -243,8 +246,9 @@ def _best_of_int8(
     """Quantise a model, and take that where it is as good, smaller and not slower.
 
     Args:
-        plain: the model, which lies in the run's folder.
-        judgement: of it, on the scenes.
+        plain: the model, its weights exact.
+        stored: as it lies in the run's folder.
+        judgement: of that, on the scenes.
         calibration: inputs.
         scenes: to judge by.
         out: the run's folder.
@@ -267,7 +271,7 @@ def _best_of_int8(
         f"{'kept' if kept else 'not kept'}: average precision {after:.4f} beside {before:.4f}, "
         f"{time_share:.2f} times the time, {size_share:.2f} times the size"
     )
-    return (small, whole, found) if kept else (plain, judgement, found)
+    return (small, whole, found) if kept else (stored, judgement, found)
 
 
 def _seconds(model: Path, batch: Float32Array) -> float:
