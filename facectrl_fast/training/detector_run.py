@@ -17,7 +17,7 @@ from torch import nn
 
 from facectrl_fast import __version__
 from facectrl_fast.config import LEAST_SHARE
-from facectrl_fast.dataset.webcam_scenes import SMALLEST, Scene
+from facectrl_fast.dataset.webcam_scenes import Scene
 from facectrl_fast.dataset.wider import FaceFilter
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
@@ -162,7 +162,7 @@ def train_detector(
         options.height,
         options.width,
         options.channels,
-        face=round(options.height * SMALLEST * 1.5),
+        face=round(options.height * LEAST_SHARE),  # so that searches look at what it was trained on
         data=counts,
         version=__version__,
     )
