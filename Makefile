@@ -18,7 +18,7 @@ SOAK_MINUTES ?= 30
 V4L2_VM ?= ../shared/tools/v4l2-vm
 TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockdev upower xvfb xauth faketime
 # Compilers and checkers that look for faults.
-TOOL_PACKAGES := clang libclang-rt-dev clang-tidy cppcheck valgrind
+TOOL_PACKAGES := clang libclang-rt-dev clang-tidy valgrind
 
 .PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy instructions native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test docs audit \
 	model detector-model cross-validate clean

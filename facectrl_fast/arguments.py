@@ -57,11 +57,12 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def make_parser(plug_in_tasks: bool = False) -> argparse.ArgumentParser:
+def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of the command line; the namespace's ``command`` is the command's name.
 
     Args:
-        plug_in_tasks: look for training tasks of other packages, which takes a while.
+        arguments: those to parse: other packages' training tasks are looked for, which takes a
+            while, where there is something to train, and loaded where they are named.
     """
     parser = _Parser(
         prog=PROGRAM,
@@ -75,7 +76,7 @@ def make_parser(plug_in_tasks: bool = False) -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_collect(commands)
     _add_calibrate(commands)
-    _add_train(commands, plug_in_tasks)
+    _add_train(commands, arguments[1:] if "train" in arguments[:1] else None)
     _add_detect(commands)
     _add_evaluate(commands)
     _add_evaluate_detector(commands)
@@ -355,7 +356,7 @@ def _add_calibrate(commands: _Commands[_Parser]) -> None:
     calibrate.set_defaults(command="calibrate")
 
 
-def _add_train(commands: _Commands[_Parser], plug_in_tasks: bool) -> None:
+def _add_train(commands: _Commands[_Parser], arguments: Sequence[str] | None) -> None:
     train = commands.add_parser(
         "train",
         help="train a model on your pictures",
@@ -370,14 +371,17 @@ def _add_train(commands: _Commands[_Parser], plug_in_tasks: bool) -> None:
     _add_faceness_task(tasks)
     _add_identity_task(tasks)
     _add_score_task(tasks)
-    for name in plugins.names(plugins.TASKS) if plug_in_tasks else ():
+    for name in () if arguments is None else plugins.names(plugins.TASKS):
         if name not in tasks.choices:
-            _add_plug_in_task(tasks, name)
+            _add_plug_in_task(tasks, name, named=name in (arguments or ())[:1])
 
 
-def _add_plug_in_task(tasks: _Commands[_Parser], name: str) -> None:
+def _add_plug_in_task(tasks: _Commands[_Parser], name: str, named: bool) -> None:
+    if not named:
+        tasks.add_parser(name, help="another package's")
+        return
     plugin: plugins.Task = plugins.load(plugins.TASKS, name)
-    task = tasks.add_parser(name, help=plugin.help, description=plugin.help)
+    task = tasks.add_parser(name, description=plugin.help.replace("%", "%%"))
     plugin.add_arguments(task)
     _add_run_folder(task)
     task.set_defaults(plugin=plugin)

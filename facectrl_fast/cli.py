@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         given = _joined(sys.argv[1:] if arguments is None else arguments)
-        options = make_parser(plug_in_tasks="train" in given[:1]).parse_args(given)
+        options = make_parser(given).parse_args(given)
         if not hasattr(options, "command"):
             *most, last = _COMMANDS
             names = f"{', '.join(most)} or {last}"

@@ -19,7 +19,8 @@ is not ours. Plug-ins are code: they may do whatever the program may.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,18 +63,41 @@ def load(group: str, name: str) -> Any:
     """What a package offers under that name; None where none does.
 
     Raises:
-        UserError: it cannot be imported.
+        UserError: it cannot be imported, or several have that name.
     """
     from importlib.metadata import entry_points
 
     found = entry_points(group=group, name=name)
     if not found:
         return None
-    entry = next(iter(found))
-    try:
+    offers = {entry.value: entry for entry in found}
+    if len(offers) > 1:
+        raise UserError(f"several plug-ins are called '{name}': {', '.join(sorted(offers))}")
+    (entry,) = offers.values()
+    with _telling(name, entry.value):
         return entry.load()
+
+
+def make(group: str, name: str, *arguments: object) -> Any:
+    """What a package's detector, tracker or source gives when it is called; None where none is.
+
+    Raises:
+        UserError: it cannot be imported, or refuses.
+    """
+    plugin = load(group, name)
+    if plugin is None:
+        return None
+    with _telling(name, plugin.__module__):
+        return plugin(*arguments)
+
+
+@contextmanager
+def _telling(name: str, where: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
     except Exception as error:  # whatever another package's code may raise
         raise UserError(
-            f"the plug-in '{name}' ({entry.value}) cannot be loaded: "
-            f"{type(error).__name__}: {error}"
+            f"the plug-in '{name}' ({where}) cannot be used: {type(error).__name__}: {error}"
         ) from None

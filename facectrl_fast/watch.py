@@ -255,11 +255,13 @@ class Watcher:
         if self._telling:
             return  # whoever is being told changed something: told next
         self._telling = True
-        while (report := self.report) != self._reported:
-            self._reported = report
-            for companion in self._companions:
-                companion.reported(report)
-        self._telling = False
+        try:
+            while (report := self.report) != self._reported:
+                self._reported = report
+                for companion in self._companions:
+                    companion.reported(report)
+        finally:
+            self._telling = False
 
     # What the players do.
 
@@ -379,8 +381,11 @@ class Watcher:
         except MemoryError:
             if not self._source.live:
                 raise UserError("out of memory while a frame was judged") from None
-            # What the camera needs may be what others lack; later there may be some again.
+            # What the camera needs may be what others lack; later there may be some again. What
+            # was decided may not have been done: to be decided again then.
             self._close_stream()
+            self._decision = None
+            self._policy.restart()
             self._reopening.later(UserError("out of memory while a frame was judged"))
             self._tell()
             return

@@ -197,6 +197,7 @@ def test_it_runs(words, files, tmp_path, monkeypatch, no_bus, capsys):
     monkeypatch.chdir(work)
     install_examples(tmp_path / "site", monkeypatch)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     if "mobilenet_v2-b0353104.pth" in words:
         random_weights(work / "mobilenet_v2-b0353104.pth")
     for folder, command in MADE_BEFORE.items():

@@ -18,11 +18,11 @@ else:
 EXAMPLES = Path(__file__).parents[1] / "examples" / "plugins"
 
 
-def install(folder, groups):
+def install(folder, groups, name="examples"):
     """What pip would leave of a package with these entry points."""
-    told = folder / "examples-1.0.dist-info"
+    told = folder / f"{name}-1.0.dist-info"
     told.mkdir(parents=True)
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: examples\nVersion: 1.0\n")
+    (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     lines = []
     for group, entries in groups.items():
         lines += [f"[{group}]", *(f"{name} = {where}" for name, where in entries.items())]
@@ -88,19 +88,47 @@ def test_a_source_tells_what_is_wrong(installed, tmp_path, capsys):
     assert "holds no .png or .jpg" in capsys.readouterr().err
 
 
-def test_one_that_cannot_be_imported_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+def test_one_that_cannot_be_imported_is_told_in_a_line(tmp_path, monkeypatch, make_video, capsys):
     install(tmp_path / "site", {"facectrl_fast.trackers": {"broken": "nowhere:Tracker"}})
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    assert main(["run", "--source", "/dev/null", "--tracker", "broken", "--dry-run"]) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
+    assert main(["run", "--source", str(make_video()), "--tracker", "broken", "--dry-run"]) == 1
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert "the plug-in 'broken' (nowhere:Tracker) cannot be used" in told
+
+
+def test_one_that_cannot_be_made_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    install(tmp_path / "site", {"facectrl_fast.sources": {"wrong": "decimal:Decimal"}})
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert main(["run", "--source", "wrong:number", "--dry-run"]) == 1
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert "the plug-in 'wrong' (decimal) cannot be used: InvalidOperation" in told
+
+
+def test_two_of_one_name_are_no_guess(installed, tmp_path, monkeypatch, make_video, capsys):
+    offered = {"facectrl_fast.trackers": {"still": "elsewhere:Tracker"}}
+    install(tmp_path / "other", offered, name="others")
+    monkeypatch.syspath_prepend(str(tmp_path / "other"))
+    assert main(["run", "--source", str(make_video()), "--tracker", "still", "--dry-run"]) == 1
+    assert "several plug-ins are called 'still'" in capsys.readouterr().err
+
+
+def test_a_task_that_is_not_named_is_not_imported(tmp_path, monkeypatch, capsys):
+    install(tmp_path / "site", {"facectrl_fast.tasks": {"broken": "nowhere:Task"}})
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "another package's" in capsys.readouterr().out
+    assert main(["train", "broken", "set"]) == 1
+    assert "the plug-in 'broken' (nowhere:Task) cannot be used" in capsys.readouterr().err
 
 
 def test_our_own_names_go_first_and_look_nothing_up(installed, monkeypatch):
     from facectrl_fast import plugins
     from facectrl_fast.vision.detect import open_detector
 
-    monkeypatch.setattr(plugins, "load", lambda *_: pytest.fail("looked up"))
+    monkeypatch.setattr(plugins, "make", lambda *_: pytest.fail("looked up"))
     assert open_detector("tiny").name == "tiny"
 
 

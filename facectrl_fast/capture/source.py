@@ -98,12 +98,9 @@ def open_source(
 
 def _plugin(text: str) -> Source | None:
     told = _OF_PLUGIN.fullmatch(text)
-    if told is None or Path(text).exists():
+    if told is None:
         return None
-    plugin = plugins.load(plugins.SOURCES, told["name"])
-    if plugin is None:
-        return None
-    made: Source = plugin(told["what"])
+    made: Source | None = plugins.make(plugins.SOURCES, told["name"], told["what"])
     return made
 
 

@@ -72,10 +72,11 @@ class EmbeddingCache:
     ) -> None:
         try:
             self._write()
-            self._rows.close()
         except sqlite3.Error as failure:
             if error is None:
                 raise UserError(f"cannot write {self._path}: {failure}") from None
+        finally:
+            self._rows.close()
 
     def get(
         self, picture: Path, make: Callable[[bytes], Float32Array | None]
@@ -100,7 +101,7 @@ class EmbeddingCache:
                 vector = make(content)
                 stored = b"" if vector is None else np.asarray(vector, "<f4").tobytes()
                 self._fresh[key] = stored
-                if len(self._fresh) == WRITTEN_TOGETHER:
+                if len(self._fresh) >= WRITTEN_TOGETHER:
                     self._write()
         except sqlite3.Error as error:
             raise UserError(f"cannot use {self._path}: {error}; remove it to begin anew") from None

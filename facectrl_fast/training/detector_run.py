@@ -49,6 +49,8 @@ from facectrl_fast.vision.ssd import SsdDetector
 
 EQUAL = 0.002
 """Average precision by which a quantised model may be worse and count as equal."""
+ROUNDED = 0.02
+"""Between PyTorch and ONNX Runtime, at most, once the weights are rounded to halves."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
 FALSE_BOXES = 0.02
@@ -209,7 +211,7 @@ def _finish(
     sample = np.stack([scene.image for scene in scenes[:64]]).astype(np.float32) / 255
     disagreement = write_checked(proto, model, lambda draft: _disagreement(network, draft, sample))
     stored = with_half_weights(proto)
-    model.write_bytes(stored.SerializeToString())
+    write_checked(stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED)
     judgement = judge_scenes(model, scenes)
     calibration = [
         scene.image[None].astype(np.float32) / np.float32(255)

@@ -36,8 +36,11 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         values = onnx.numpy_helper.to_array(weights)
         if values.dtype != np.float32 or values.size < LEAST_WEIGHTS:
             continue
+        halves = values.astype(np.float16)
+        if not np.isfinite(halves).all():
+            continue
         name = weights.name
-        weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        weights.CopyFrom(onnx.numpy_helper.from_array(halves, f"{name}_half"))
         to = onnx.TensorProto.FLOAT
         casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=to))
     nodes = [*casts, *made.graph.node]

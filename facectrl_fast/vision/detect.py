@@ -81,10 +81,9 @@ def open_detector(
         from facectrl_fast.vision.haar import seed_detector
 
         return seed_detector(path, sensitive)
-    plugin = plugins.load(plugins.DETECTORS, name)
-    if plugin is None:
+    made: Detector | None = plugins.make(plugins.DETECTORS, name, path, least_share, sensitive)
+    if made is None:
         raise UserError(f"unknown detector '{name}'; choose one of {', '.join(DETECTORS)}")
-    made: Detector = plugin(path, least_share, sensitive)
     return made
 
 

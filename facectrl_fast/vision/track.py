@@ -45,8 +45,7 @@ def open_tracker(name: str) -> Tracker | None:
         from facectrl_fast.vision.opencv_tracker import OpenCvTracker
 
         return OpenCvTracker(name)
-    plugin = plugins.load(plugins.TRACKERS, name)
-    if plugin is None:
+    made: Tracker | None = plugins.make(plugins.TRACKERS, name)
+    if made is None:
         raise UserError(f"unknown tracker '{name}'; choose one of {', '.join(TRACKERS)}")
-    made: Tracker = plugin()
     return made

@@ -57,8 +57,9 @@ def test_native(tmp_path, name, defect, complaint):
         (
             "archive",
             "dataset/archive.py",
-            'name.is_absolute() or ".." in name.parts or ',
-            "",
+            # One level up, and no farther: a fuzzer tries what is possible.
+            '".." in name.parts',
+            'name.parts.count("..") > 1',
             "AssertionError",
         ),
     ],

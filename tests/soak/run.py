@@ -53,6 +53,8 @@ MOST_GROWTH = 4.0
 """MiB from then on."""
 MOST_SLACK = 3
 """Descriptors or threads more than then: one is open for a moment now and then."""
+LEAST_JUDGED = 0.1
+"""Share of the stretches."""
 MOST_LINES = 12
 """In the log, for each fault and each change of the truth."""
 
@@ -217,6 +219,8 @@ class Soak:
         most = MOST_LINES * (self.counts.total() + self.judged.total() + 1)
         if len(lines) > most:
             self.wrong.append(f"{len(lines)} lines were logged, {most} would be many")
+        if self.judged["right"] < LEAST_JUDGED * self.judged.total():
+            self.wrong.append("hardly anything could be judged: did the camera show nothing?")
         self._judge_usage()
 
     def _judge_usage(self) -> None:
