@@ -1,4 +1,4 @@
-"""The program with a defect: at times it takes headphones that are off for on."""
+"""The program with a defect: it takes headphones that are off for on."""
 
 import dataclasses
 import sys
@@ -12,7 +12,7 @@ analyze = FrameAnalyzer.analyze
 
 def mistakes(analyzer, frame):
     sighting = analyze(analyzer, frame)
-    if sighting.verdict is Verdict.HEADPHONES_OFF and frame.timestamp % 60 < 30:
+    if sighting.verdict is Verdict.HEADPHONES_OFF:
         return dataclasses.replace(sighting, verdict=Verdict.HEADPHONES_ON)
     return sighting
 

@@ -13,5 +13,5 @@ def test_descriptors_that_leak():
 
 
 def test_wrong_decisions():
-    run = soak(minutes=0.7, seed=3, module="tests.soak.mistakes")
+    run = soak(minutes=1, seed=3, module="tests.soak.mistakes")
     assert any("off is shown, and the player plays" in text for text in run.wrong), run.wrong
