@@ -1,9 +1,12 @@
 """Composing a dataset from bare heads and labelled crops."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
 
+from facectrl_fast.dataset import compose
 from facectrl_fast.dataset.compose import frame_face, main
 from facectrl_fast.dataset.folder import read_folder
 from tests.pictures import PHOTO, PHOTO_FACE, face_in_portrait, portrait
@@ -33,12 +36,35 @@ def test_each_face_is_pictured_with_and_without_headphones(tmp_path, faces):
     assert cv2.imread(str(pictures[0].path), cv2.IMREAD_UNCHANGED).ndim == 2
 
 
-def test_the_same_seed_gives_the_same_pictures(tmp_path, faces):
+def in_this_process(**_):
+    return ThreadPoolExecutor(1)
+
+
+def test_the_same_seed_gives_the_same_pictures_in_however_many_processes(
+    tmp_path, faces, monkeypatch
+):
     contents = []
-    for name in ("one", "two"):
+    for name in ("many", "one"):
+        if name == "one":
+            monkeypatch.setattr(compose, "ProcessPoolExecutor", in_this_process)
         main([str(tmp_path / name), "--faces", *map(str, faces), "--face-variants", "1"])
         contents.append([p.path.read_bytes() for p in read_folder(tmp_path / name)])
     assert contents[0] == contents[1]
+
+
+def test_crops_are_composed_alike_in_one_process(tmp_path, monkeypatch):
+    for label in ("on", "off"):
+        (tmp_path / "crops" / label).mkdir(parents=True)
+        crop = portrait(0.76, headphones=label == "on", size=(160, 160))
+        cv2.imwrite(str(tmp_path / "crops" / label / "bob-1-x.jpg"), crop)
+    contents = []
+    for name in ("many", "one"):
+        if name == "one":
+            monkeypatch.setattr(compose, "ProcessPoolExecutor", in_this_process)
+        main([str(tmp_path / name), "--crops", str(tmp_path / "crops"), "--crop-variants", "2"])
+        contents.append([p.path.read_bytes() for p in read_folder(tmp_path / name)])
+    assert contents[0] == contents[1]
+    assert contents[0]
 
 
 def test_labelled_crops_keep_their_label_and_earbuds_are_off(tmp_path):
