@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from facectrl_fast.cli import main
+from tests.entry_points import install
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,17 +17,6 @@ else:
     import tomli as tomllib
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "plugins"
-
-
-def install(folder, groups, name="examples"):
-    """What pip would leave of a package with these entry points."""
-    told = folder / f"{name}-1.0.dist-info"
-    told.mkdir(parents=True)
-    (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    lines = []
-    for group, entries in groups.items():
-        lines += [f"[{group}]", *(f"{name} = {where}" for name, where in entries.items())]
-    (told / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 def install_examples(folder, monkeypatch):

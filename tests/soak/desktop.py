@@ -16,11 +16,13 @@ from typing import IO
 
 import dbus
 
+from facectrl_fast import plugins
 from facectrl_fast.desktop.bus import open_session_bus
 from facectrl_fast.desktop.remote import Remote
 from facectrl_fast.errors import UserError
 from facectrl_fast.player.names import PREFIX
 from tests.conftest import MPRIS
+from tests.entry_points import install
 from tests.soak.camera import BEAT, CONTROL_BYTES, PLUGS
 
 ROOT = Path(__file__).parents[2]
@@ -59,12 +61,8 @@ class Desktop:
             "control": str(self.folder / "control"),
         }
         (self.folder / "camera.json").write_text(json.dumps(told))
-        plugin = self.folder / "site" / "soak-1.0.dist-info"
-        plugin.mkdir(parents=True)
-        (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: soak\nVersion: 1.0\n")
-        (plugin / "entry_points.txt").write_text(
-            "[facectrl_fast.sources]\nsoak = tests.soak.camera:SoakCamera\n"
-        )
+        offered = {plugins.SOURCES: {"soak": "tests.soak.camera:SoakCamera"}}
+        install(self.folder / "site", offered, name="soak")
         self.log = self.folder / self.log
         self._connection: dbus.connection.Connection | None = None
         self.start_bus()
