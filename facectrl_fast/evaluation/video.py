@@ -1,6 +1,6 @@
 """Runs the whole pipeline on a video of known truth: how soon it reacts, and what it does wrongly.
 
-The truth is a JSON file: ``{"schedule": [{"t": seconds, "state": STATE}, ...]}`` in order of time,
+The truth is a JSON file: ``{"schedule": [{"t": seconds, "state": STATE}, ...]}`` each later,
 the first at 0; STATE is ``on``, ``off`` or ``away`` and holds until the next.
 """
 
@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -53,13 +54,13 @@ class Truth:
             changes = tuple((float(entry["t"]), str(entry["state"])) for entry in schedule)
         except OSError as error:
             raise UserError(f"cannot read the truth {path}: {error.strerror}") from None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise UserError(
                 f'{path} is no truth: it needs {{"schedule": [{{"t": 0, "state": "on"}}, ...]}}'
             ) from None
         times = [t for t, _ in changes]
-        if not changes or times[0] != 0 or times != sorted(times):
-            raise UserError(f"{path}: the schedule must begin at 0 and go on in order of time")
+        if not changes or times[0] != 0 or not all(a < b < inf for a, b in pairwise(times)):
+            raise UserError(f"{path}: the schedule must begin at 0, and each change come later")
         for _, state in changes:
             if state not in WANTED:
                 raise UserError(f"{path}: the state '{state}' is none of {', '.join(WANTED)}")

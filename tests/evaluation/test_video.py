@@ -6,6 +6,7 @@ import pytest
 
 from facectrl_fast.cli import main
 from facectrl_fast.demo import SCENES, write_clip
+from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.video import Truth, VideoJudgement
 from facectrl_fast.models import PACKAGED_MODEL
 from facectrl_fast.types import Command, Verdict
@@ -63,3 +64,13 @@ def test_a_missing_video_is_told(tmp_path, capsys):
 @pytest.mark.parametrize(("seconds", "state"), [(-1, "on"), (0, "on"), (9.9, "on"), (10, "off")])
 def test_a_state_holds_until_the_next(seconds, state):
     assert TRUTH.state(seconds) == state
+
+
+@pytest.mark.parametrize(
+    "times", ["0, 0", "0, 5, 5", "0, 7, 3", "1, 2", "0, NaN", "0, Infinity", "0, 1" + "0" * 400]
+)
+def test_a_schedule_that_does_not_go_on_in_time_is_refused(tmp_path, times):
+    changes = ", ".join(f'{{"t": {t}, "state": "on"}}' for t in times.split(", "))
+    (tmp_path / "truth.json").write_text(f'{{"schedule": [{changes}]}}')
+    with pytest.raises(UserError, match=r"^[^\n]*truth\.json[^\n]*$"):
+        Truth.read(tmp_path / "truth.json")
