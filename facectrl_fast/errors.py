@@ -1,5 +1,8 @@
 """Errors that are told to the user in one line."""
 
+NONSENSE = (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading JSON that holds something else than it should may raise."""
+
 
 def printable(text: str) -> str:
     """In one line: control characters and the like are escaped."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import NONSENSE, UserError
 from facectrl_fast.files import whole_file
 from facectrl_fast.models import user_data
 from facectrl_fast.types import Float32Array
@@ -63,6 +63,8 @@ class People:
         path = self._path(name)
         try:
             stored = json.loads(path.read_bytes())
+            points = np.array(stored["points"], np.float32)
+            model = stored["model"]
         except FileNotFoundError:
             known = ", ".join(self.names()) or "nobody"
             raise UserError(
@@ -70,12 +72,7 @@ class People:
             ) from None
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from None
-        except (ValueError, RecursionError):
-            raise self._damaged(path, name) from None
-        try:
-            points = np.array(stored["points"], np.float32)
-            model = stored["model"]
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except NONSENSE:
             raise self._damaged(path, name) from None
         whole = points.ndim == 2 and points.size > 0 and np.isfinite(points).all()
         if not whole or not isinstance(model, str):

@@ -16,7 +16,7 @@ from types import TracebackType
 
 import cv2
 
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import NONSENSE, UserError
 from facectrl_fast.types import Box, UInt8Array
 
 INDEX = "index.jsonl"
@@ -150,7 +150,7 @@ def _parsed(line: str) -> tuple[str, CropRecord] | None:
             expansion,
         )
         return str(told["file"]), record
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except NONSENSE:
         return None
 
 

@@ -1,7 +1,7 @@
 """Runs the whole pipeline on a video of known truth: how soon it reacts, and what it does wrongly.
 
-The truth is a JSON file: ``{"schedule": [{"t": seconds, "state": STATE}, ...]}`` each later,
-the first at 0; STATE is ``on``, ``off`` or ``away`` and holds until the next.
+The truth is a JSON file: ``{"schedule": [{"t": seconds, "state": STATE}, ...]}``, the first
+at 0, each later than the one before; STATE is ``on``, ``off`` or ``away`` and holds until the next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from facectrl_fast.build import build_analyzer
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.config import RunOptions
 from facectrl_fast.desktop.display import View
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import NONSENSE, UserError
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.dry_run import DryRunPlayers
 from facectrl_fast.player.mpris import PlayerEvents
@@ -54,7 +54,7 @@ class Truth:
             changes = tuple((float(entry["t"]), str(entry["state"])) for entry in schedule)
         except OSError as error:
             raise UserError(f"cannot read the truth {path}: {error.strerror}") from None
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        except NONSENSE:
             raise UserError(
                 f'{path} is no truth: it needs {{"schedule": [{{"t": 0, "state": "on"}}, ...]}}'
             ) from None

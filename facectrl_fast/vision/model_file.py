@@ -32,12 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import NONSENSE, UserError
 from facectrl_fast.vision.preprocess import Preprocessing
 
 TASK = "headphones"
-DAMAGE = (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading metadata that says nonsense may raise."""
 KINDS = ("softmax", "reconstruction")
 
 
@@ -151,7 +149,7 @@ def reading(metadata: Mapping[str, str], path: Path, wanted: str) -> Iterator[No
     check_task(metadata, path, wanted)
     try:
         yield
-    except DAMAGE as error:
+    except NONSENSE as error:
         raise UserError(f"{path}: its metadata is damaged ({error}); train it again") from None
 
 
