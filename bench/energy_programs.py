@@ -101,7 +101,7 @@ def run_watcher(loop, watcher, usage):
 
 def build(source, detector_model, save_power, owner=None):
     """Our program, as the command line builds it."""
-    from facectrl_fast.process import prepare_process, release_start_up_code
+    from facectrl_fast.process import prepare_process, release_start_up_memory
 
     prepare_process()
     from facectrl_fast.build import build_watcher
@@ -113,7 +113,7 @@ def build(source, detector_model, save_power, owner=None):
         source=source, detector_model=detector_model, save_power=save_power, owner=owner
     )
     watcher = build_watcher(loop, options)
-    release_start_up_code()
+    release_start_up_memory()
     return loop, watcher
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from facectrl_fast.arguments import PROGRAM, make_parser
 from facectrl_fast.config import CalibrateOptions, CollectOptions, RunOptions
 from facectrl_fast.errors import UsageError, UserError
-from facectrl_fast.process import prepare_process, release_start_up_code
+from facectrl_fast.process import prepare_process, release_start_up_memory
 from facectrl_fast.settings import load_settings
 
 
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     chosen = _chosen(options)
     profile = Profile() if chosen.profile else None
     watcher = build_watcher(MainLoop(), chosen, profile=profile)
-    release_start_up_code()
+    release_start_up_memory()
     watcher.run()
     if profile is not None:
         print("\n".join(profile.lines()))
@@ -239,11 +239,12 @@ def _train_score(options: argparse.Namespace, out: Path) -> int:
 
 def _train_detector(options: argparse.Namespace, out: Path) -> int:
     from facectrl_fast.dataset.wider import FaceFilter
+    from facectrl_fast.training.detector_network import ARCHITECTURES
     from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 
     chosen = _given(options, DetectorOptions)
-    if options.input_size is not None:
-        chosen["width"], chosen["height"] = options.input_size
+    usual = ARCHITECTURES[options.architecture].input_size
+    chosen["width"], chosen["height"] = options.input_size or usual
     chosen["channels"] = 3 if options.colour else 1
     wanted = FaceFilter(
         options.least_height, options.most_blur, options.most_occlusion, not options.typical_poses

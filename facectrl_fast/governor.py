@@ -84,7 +84,9 @@ class Governor:
         if sighting.blind or sighting.still:
             # More looks would show nothing else.
             return self._rates.resting
+        # Others abstain for as long as they sit there: that is no change to come.
         changing = decision is None or sighting.verdict is not decision.verdict
+        changing &= not sighting.stranger
         if changing or sighting.timestamp < self._alert_until:
             return self._rates.busy
         if self.saving or sighting.verdict is Verdict.NO_FACE:

@@ -23,13 +23,15 @@ def prepare_process() -> None:
     _libc().prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(int(TIMER_SLACK * 1e9)))
 
 
-def release_start_up_code() -> None:
-    """Unmap the pages of libraries' code; those still needed come back at a touch.
+def release_start_up_memory() -> None:
+    """Give back what only start-up needed: freed memory, and the pages of libraries' code.
 
-    Loading and initialising them touches more of them than running ever does. The kernel would
-    take them back only once memory is short.
+    Loading and initialising touches more of both than running ever does. Pages that are still
+    needed come back at a touch; the kernel would take the others back only once memory is short.
     """
     libc = _libc()
+    if hasattr(libc, "malloc_trim"):  # of glibc
+        libc.malloc_trim(0)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     try:
         maps = Path("/proc/self/maps").read_bytes()

@@ -70,7 +70,7 @@ def test_onnx_runtime_keeps_no_database_and_starts_no_thread_to_tell_of_us(tmp_p
 
 def test_code_that_only_start_up_needed_is_given_back():
     code = """
-        from facectrl_fast.process import release_start_up_code
+        from facectrl_fast.process import release_start_up_memory
         import numpy as np
         from facectrl_fast.vision.classify import Classifier
 
@@ -81,7 +81,7 @@ def test_code_that_only_start_up_needed_is_given_back():
         classifier, crops = Classifier(), np.zeros((1, 1, 64, 64), np.float32)
         expected = classifier.run(crops)
         before = resident()
-        release_start_up_code()
+        release_start_up_memory()
         assert (classifier.run(crops) == expected).all()
         print(before - resident() > 5000)
     """

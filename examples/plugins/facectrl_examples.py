@@ -53,6 +53,7 @@ class StandsStill:
     """A tracker: ``run --tracker still``. Believes that nobody moves for half a second."""
 
     trusted_for = 0.5
+    notices = False
 
     def __init__(self) -> None:
         """Follow nobody yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from facectrl_fast.dataset.folder import name_group
+from facectrl_fast.dataset.folder import STRETCH, name_group
 from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
 from facectrl_fast.errors import UserError
@@ -64,7 +65,8 @@ def read_set(
     annotations, images = locate_set(path)
     annotated, problems = read_wider(annotations, images, wanted)
     found = PictureSet()
-    for entry in annotated:
+    stretch = min(STRETCH, max(len(annotated) // 10, 1))
+    for number, entry in enumerate(annotated):
         image = read_picture(entry.path, channels)
         if image is None:
             problems.found.append(f"{entry.path} cannot be read")
@@ -84,7 +86,7 @@ def read_set(
                 continue
             doubtful = np.concatenate([doubtful, boxes[~large]])
             found.faces.append(FacePicture(image, boxes[large], doubtful))
-            found.groups.append(_group(entry.path))
+            found.groups.append(_group(entry.path, number // stretch))
         elif not entry.doubtful:
             found.backgrounds.append(image)
     problems.check(len(found.faces) + len(found.backgrounds), MOST_PROBLEMS)
@@ -146,10 +148,28 @@ def _fits(box: Box, width: int, height: int) -> bool:
     return 0 <= x < width and 0 <= y < height and box[2] <= 2 * width and box[3] <= 2 * height
 
 
-def _group(path: Path) -> str:
-    """LFW's and WIDER FACE's names end with a number within the person or event."""
-    stem = re.sub(r"_\d+$", "", path.stem)
-    return name_group(stem) or path.stem
+def _group(path: Path, stretch: int) -> str:
+    """LFW's and WIDER FACE's names end with a number within the person or event.
+
+    Those that are a number or a date alone belong with their neighbours.
+    """
+    named = name_group(path.stem)
+    return f"{path.parent} {stretch}" if named is None else re.sub(r"_\d+$", "", named)
+
+
+def _held_back(groups: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:
+    """The groups whose pictures make about that share of all; ``groups`` has one a picture."""
+    sizes = Counter(groups)
+    names = sorted(sizes)
+    rng.shuffle(names)
+    wanted = share * len(groups)
+    held_back: set[str] = set()
+    count = 0
+    for name in names:
+        if count < wanted and count + sizes[name] <= 2 * wanted:
+            held_back.add(name)
+            count += sizes[name]
+    return held_back or {min(names, key=lambda name: sizes[name], default="")}
 
 
 class SceneDataset(Dataset[Batch]):
@@ -233,17 +253,19 @@ class DetectorData(TrainingData):
         """
         super().__init__()
         rng = np.random.default_rng(seed)
-        groups = sorted({group for each in sets for group in each.groups})
-        rng.shuffle(groups)
-        held_back = set(groups[: max(round(validation_share * len(groups)), 1)])
+        held_back = _held_back(
+            [group for each in sets for group in each.groups], validation_share, rng
+        )
         training: list[FacePicture] = []
         validation: list[FacePicture] = []
         self._set_sizes = []
+        validation_sets: list[range] = []
         for each in sets:
-            before = len(training)
+            before = len(training), len(validation)
             for picture, group in zip(each.faces, each.groups, strict=True):
                 (validation if group in held_back else training).append(picture)
-            self._set_sizes.append(len(training) - before)
+            self._set_sizes.append(len(training) - before[0])
+            validation_sets.append(range(before[1], len(validation)))
         if not training or not validation:
             raise UserError(
                 "the sets show faces of fewer than two people or events: nothing would be left to "
@@ -264,9 +286,11 @@ class DetectorData(TrainingData):
         self._seed = seed
         self._training = WebcamScenes(training, [empty[i] for i in order[kept:]], size, seed)
         self._validation = WebcamScenes(validation, [empty[i] for i in order[:kept]], size, seed)
+        # Each set as often here, too: what is rare must count when the score is chosen.
+        some = [each for each in validation_sets if each]
+        turns = [(some[k % len(some)], k // len(some)) for k in range(validation_scenes)]
         self._validation_keys = [
-            (VALIDATION_EPOCH + k // len(validation), k % len(validation))
-            for k in range(validation_scenes)
+            (VALIDATION_EPOCH + turn // len(each), each[turn % len(each)]) for each, turn in turns
         ]
 
     def training_scenes(self, count: int) -> list[Scene]:

@@ -31,7 +31,7 @@ from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 from facectrl_fast.types import PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
-OPTIONS = DetectorOptions(steps=30_000, width_multiplier=1.25)
+OPTIONS = DetectorOptions()
 SURE = 0.8
 """YuNet's score from which on a face is taken for one."""
 LEAST_SIDE = 96

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from facectrl_fast.types import Box, Face, Frame, PixelFormat
@@ -11,6 +12,8 @@ from facectrl_fast.vision.track import Tracker
 
 SEARCH_EVERYWHERE = 2.0
 """Seconds after which the whole frame is searched again: a bigger face may have come."""
+SEARCH_FOR_OWNER = 1.0
+"""The same, while only others are there."""
 AS_BIG = 0.8
 """Of the known face's height: the smallest face that such a search is for."""
 NEIGHBOURHOOD = 1.0
@@ -24,7 +27,8 @@ class Locator:
 
     Without a tracker the detector looks at each analysed frame, but only around the last place;
     with one, the tracker follows and the detector confirms on a schedule. Presence always comes
-    from the detector. With a recognizer only the owner's faces count.
+    from the detector. With a recognizer only the owner's faces count; where there are only others,
+    the biggest of those is followed, so that it need not be found in each frame.
     """
 
     def __init__(
@@ -36,9 +40,10 @@ class Locator:
         self._detector = detector
         self._tracker = tracker
         self._recognizer = recognizer
-        self.others = False
-        """In the frame looked at last there are faces, but none that counts."""
         self._face: Face | None = None
+        self._counts = True
+        """Whether that is a face that counts."""
+        self._doubted = False
         self._searched = float("-inf")
         self._validated = float("-inf")
 
@@ -48,26 +53,20 @@ class Locator:
         Args:
             frame: any pixel format; later than the frames before it.
         """
-        now = frame.timestamp
-        self.others = False
-        if self._face is None or not 0 <= now - self._searched < SEARCH_EVERYWHERE:
-            return self._search(frame, self._face)
-        if self._tracker is None:
-            found = self._near(frame, self._face.box)
-        elif now - self._validated < self._tracker.trusted_for:
-            box = self._tracker.update(frame.array, frame.pixel_format)
-            found = None if box is None else replace(self._face, box=box, landmarks=None)
-            if found is not None and not self._counts(frame, found):
-                found = None
+        if self._doubted and self._recognizer is not None and not self._looks_the_same(frame):
+            self._recognizer.doubt()
+        self._doubted = False
+        every = SEARCH_EVERYWHERE if self._counts else SEARCH_FOR_OWNER
+        if self._face is None or not 0 <= frame.timestamp - self._searched < every:
+            self._face = self._search(frame, self._face)
         else:
-            box = self._tracker.update(frame.array, frame.pixel_format) or self._face.box
-            found = self._near(frame, box)
-            if found is not None:
-                self._validate(frame, found)
-        if found is None:
-            return self._search(frame)
-        self._face = found
-        return found
+            self._face = self._followed(frame, self._face) or self._search(frame)
+        return self._face if self._counts else None
+
+    @property
+    def others(self) -> bool:
+        """Whether there are faces in the frame looked at last, but none that counts."""
+        return self._face is not None and not self._counts
 
     def forget(self) -> None:
         """The camera was away: start with a search."""
@@ -77,32 +76,53 @@ class Locator:
 
     def doubt(self) -> None:
         """So much changed that faces may be other people's now."""
-        if self._recognizer is not None:
-            self._recognizer.doubt()
+        self._doubted = True
 
-    def _counts(self, frame: Frame, face: Face) -> bool:
-        """Whether a face is in the frame; trackers, above all, run over its edge. And whose."""
-        x, y, width, height = face.box
-        inside = 0 <= x + width / 2 < frame.width and 0 <= y + height / 2 < frame.height
-        if not inside or self._recognizer is None:
-            return inside
-        owner = self._recognizer.is_owner(frame, face)
-        self.others |= not owner
-        return owner
+    def _looks_the_same(self, frame: Frame) -> bool:
+        """Whether the face that is followed does, where there is a tracker that can tell."""
+        if self._face is None or self._tracker is None or not self._tracker.notices:
+            return False
+        return self._tracker.update(frame.array, frame.pixel_format) is not None
+
+    def _followed(self, frame: Frame, known: Face) -> Face | None:
+        """The known face in this frame."""
+        if self._tracker is None:
+            return self._near(frame, known.box)
+        box = self._tracker.update(frame.array, frame.pixel_format)
+        if frame.timestamp - self._validated < self._tracker.trusted_for:
+            if box is None:
+                return None
+            return self._chosen(frame, [replace(known, box=box, landmarks=None)])
+        found = self._near(frame, box or known.box)
+        if found is not None:
+            self._validate(frame, found)
+        return found
+
+    def _chosen(self, frame: Frame, faces: Iterable[Face]) -> Face | None:
+        """The first of these, and of the owner's where there are any."""
+        inside = [face for face in faces if _is_inside(frame, face)]
+        recognizer = self._recognizer
+        if recognizer is not None:
+            owner = next((face for face in inside if recognizer.is_owner(frame, face)), None)
+            self._counts = owner is not None
+            if owner is not None:
+                return owner
+        return next(iter(inside), None)
 
     def _search(self, frame: Frame, known: Face | None = None) -> Face | None:
-        # Bigger faces are found in a smaller picture, for less.
-        least = None if known is None else AS_BIG * known.box[3] / frame.height
+        least, counted = None, self._counts
+        if known is not None and counted:
+            # Bigger faces are found in a smaller picture, for less.
+            least = AS_BIG * known.box[3] / frame.height
         faces = self._detector.detect(frame.array, frame.pixel_format, least)
-        found = next((face for face in faces if self._counts(frame, face)), None)
-        if found is None and known is not None:
+        found = self._chosen(frame, faces)
+        if known is not None and (found is None or (counted and not self._counts)):
             # Looked at closely, a face that was just there may still be found.
-            found = self._near(frame, known.box)
-        self._face = found
+            found = self._near(frame, known.box) or found
         self._searched = frame.timestamp
-        if self._face is not None:
-            self._validate(frame, self._face)
-        return self._face
+        if found is not None:
+            self._validate(frame, found)
+        return found
 
     def _validate(self, frame: Frame, face: Face) -> None:
         self._validated = frame.timestamp
@@ -124,8 +144,13 @@ class Locator:
             return None
         part = image[top:bottom, left:right]
         faces = self._detector.detect(part, pixel_format, LEAST_IN_NEIGHBOURHOOD)
-        moved = (_moved(face, left, top) for face in faces)
-        return next((face for face in moved if self._counts(frame, face)), None)
+        return self._chosen(frame, (_moved(face, left, top) for face in faces))
+
+
+def _is_inside(frame: Frame, face: Face) -> bool:
+    """Whether its middle is in the frame: trackers, above all, run over the edge."""
+    x, y, width, height = face.box
+    return 0 <= x + width / 2 < frame.width and 0 <= y + height / 2 < frame.height
 
 
 def _even(value: float) -> int:

@@ -22,6 +22,7 @@ class OpenCvTracker:
     """One of them, by name."""
 
     trusted_for = 0.5  # they drift, and do not know it
+    notices = False
 
     def __init__(self, name: str) -> None:
         self._make = MAKERS[name]

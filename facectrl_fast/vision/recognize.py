@@ -1,7 +1,8 @@
 """Recognises one person among the faces of a camera, seldom enough to cost next to nothing.
 
-A face is looked at when it appears, a few times in a row, and then once a minute, another's once a
-second: in between it is followed. A scene that changes at large may show somebody else.
+A face is looked at when it appears, a few times in a row, and then once a minute, another's every
+few seconds: in between it is followed. Where it was lost and so much changed that it may be
+somebody else's, it is looked at again.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ LOOKS = 3
 """At a face that appears; their median tells whose it is."""
 RENEW = 60.0
 """Seconds after which the owner's face, which is followed, is looked at again."""
-RETRY = 1.0
-"""Seconds after which another's is: the owner may have turned away."""
+RETRY, SLOWEST = 1.0, 4.0
+"""Seconds after which another's is, first and at most: the owner may have turned away."""
 NEAREST = 3
 """Of the enrolled faces, those closest to a face: the others show other poses and other light."""
 REACH = 4.0
@@ -41,6 +42,9 @@ class _Known:
     box: Box
     seen: float
     looked: float = float("-inf")
+    looks: int = 0
+    doubted: bool = False
+    """It may be somebody else's by now."""
     likenesses: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKS))
 
 
@@ -76,15 +80,18 @@ class Recognizer:
             known = _Known(face.box, now)
             self._known.append(known)
         known.box, known.seen = face.box, now
-        if now - known.looked >= self._rest(known):
+        # A second look at one picture shows nothing else.
+        if now > known.looked and now - known.looked >= self._rest(known):
             known.likenesses.append(self._likeness(frame, face))
             known.looked = now
+            known.looks += 1
+            known.doubted = False
         return self._counts(known)
 
     def doubt(self) -> None:
         """So much changed that faces may be other people's now: look again."""
         for known in self._known:
-            known.looked = float("-inf")
+            known.doubted = True
 
     def forget(self) -> None:
         """The camera was away."""
@@ -95,12 +102,12 @@ class Recognizer:
 
     def _rest(self, known: _Known) -> float:
         """Seconds between looks: none before there are enough, or where the last one differs."""
-        if len(known.likenesses) < LOOKS:
+        if len(known.likenesses) < LOOKS or known.doubted:
             return 0.0
         owner = self._counts(known)
         if owner is not (known.likenesses[-1] > self.threshold):
             return 0.0
-        return RENEW if owner else RETRY
+        return RENEW if owner else min(RETRY * 2.0 ** (known.looks - LOOKS), SLOWEST)
 
     def _likeness(self, frame: Frame, face: Face) -> float:
         self.looks += 1

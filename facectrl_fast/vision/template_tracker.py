@@ -13,6 +13,7 @@ class TemplateTracker:
     """Looks for what the detector found around its last place, coarsely. Knows when it is lost."""
 
     trusted_for = 1.0
+    notices = True
 
     def __init__(self, least_similarity: float = LEAST_SIMILARITY) -> None:
         self._match = TemplateMatch()

@@ -20,6 +20,8 @@ class Tracker(Protocol):
 
     trusted_for: float
     """Seconds for which it is believed without asking the detector."""
+    notices: bool
+    """Whether it loses what looks different from what it is to follow."""
 
     def start(self, image: UInt8Array, pixel_format: PixelFormat, box: Box) -> None:
         """Follow what is in ``box`` from now on."""

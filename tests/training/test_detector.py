@@ -224,7 +224,7 @@ def test_the_loss_falls_as_boxes_and_scores_get_better():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_networks_give_what_their_levels_say(name, channels):
     architecture = ARCHITECTURES[name]
-    levels = architecture.levels((0.8, 1.2))
+    levels = architecture.levels((0.8, 1.2), 128)
     network = architecture.build(levels, 0.5, channels, None).eval()
     side = 2 * architecture.multiple
     given = network(torch.zeros(2, channels, side, 2 * side))

@@ -9,7 +9,8 @@ from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.identity import IdentityModel
 from facectrl_fast.vision.locate import Locator
-from facectrl_fast.vision.recognize import LOOKS, RENEW, Recognizer
+from facectrl_fast.vision.recognize import LOOKS, RENEW, SLOWEST, Recognizer
+from facectrl_fast.vision.track import open_tracker
 from tests.models import brightness_identity
 
 OWNER, STRANGER = 200, 90
@@ -31,8 +32,10 @@ def room(*faces):
     image = np.full((240, 320), 30, np.uint8)
     image[::7] = 50
     for x, y, side, shade in faces:
-        # Room for what crops show beyond the box.
-        image[max(y - side, 0) : y + 2 * side, max(x - side, 0) : x + 2 * side] = shade
+        # Room for what crops show beyond the box; not plain, so that a tracker can tell where it is.
+        rows, columns = np.ogrid[max(y - side, 0) : y + 2 * side, max(x - side, 0) : x + 2 * side]
+        down, across = (rows - y) / side - 0.5, (columns - x) / side - 0.5
+        image[rows, columns] = shade + 20 * np.sin(5 * down) + 20 * np.sin(5 * across)
     return image
 
 
@@ -48,6 +51,24 @@ def frames_of(images, times):
 
 def box(x, y, side, _shade=0):
     return Face((x, y, side, side), 0.9)
+
+
+class Counting:
+    """Counts the searches of whole frames; near a face it finds the one that it found last."""
+
+    name, used_score = "counting", 0.5
+
+    def __init__(self, squares):
+        self.squares = squares
+        self.searches = 0
+
+    def detect(self, image, pixel_format, least_share=None):
+        found = self.squares.detect(image, pixel_format, least_share)
+        if image.shape[0] == 240:
+            self.searches += 1
+            return found
+        side = image.shape[0] // 2
+        return [box(side // 2, side // 2, side)]
 
 
 class Squares:
@@ -86,21 +107,38 @@ def test_a_face_that_appears_is_looked_at_a_few_times_and_then_once_a_minute(rec
 def test_a_stranger_is_none_wherever_he_moves(recognizer):
     for k, frame in enumerate(frames_of([room((60, 80, 40, STRANGER))] * 20, np.arange(20) / 10)):
         assert not recognizer.is_owner(frame, box(60 + k % 3, 80, 40))
-    # Two seconds: the owner might have turned away.
+    # The owner might have turned away.
     assert recognizer.looks == LOOKS + 1
+
+
+def test_a_stranger_who_stays_is_looked_at_ever_more_seldom(recognizer):
+    face = (60, 80, 40, STRANGER)
+    times = np.arange(0, 60, 0.5)
+    for frame in frames_of([room(face)] * len(times), times):
+        assert not recognizer.is_owner(frame, box(*face))
+    assert recognizer.looks <= LOOKS + 60 / SLOWEST + 2
+
+
+def test_a_picture_is_looked_at_once(recognizer):
+    face = (100, 80, 40, OWNER)
+    (frame,) = frames_of([room(face)], [0])
+    assert recognizer.is_owner(frame, box(*face))
+    assert recognizer.is_owner(frame, box(*face))
+    assert recognizer.looks == 1
 
 
 def test_where_everything_changed_faces_are_looked_at_again(recognizer):
     at = (100, 80, 40)
-    before, after = frames_of([room((*at, OWNER)), room((*at, STRANGER))], [0, 0.1])
+    shades = [OWNER] * LOOKS + [STRANGER] * 4 + [OWNER]
+    frames = frames_of([room((*at, shade)) for shade in shades], np.arange(len(shades)) / 10)
     for _ in range(LOOKS):
-        assert recognizer.is_owner(before, box(*at))
-    assert recognizer.is_owner(after, box(*at)), "followed, not looked at"
+        assert recognizer.is_owner(next(frames), box(*at))
+    assert recognizer.is_owner(next(frames), box(*at)), "followed, not looked at"
     recognizer.doubt()
     # One look may be a bad one.
-    assert [recognizer.is_owner(after, box(*at)) for _ in range(3)] == [True, False, False]
+    assert [recognizer.is_owner(next(frames), box(*at)) for _ in range(3)] == [True, False, False]
     recognizer.forget()
-    assert recognizer.is_owner(before, box(*at))
+    assert recognizer.is_owner(next(frames), box(*at))
 
 
 def test_somebody_else_in_the_same_place_is_noticed_within_a_minute(recognizer):
@@ -147,3 +185,25 @@ def test_who_was_enrolled_more_alike_has_to_be_more_alike(model):
     wide = np.array([[0.2, 0.8], [0.9, 0.1]], np.float32)
     assert Recognizer(model, wide).threshold == pytest.approx(-0.02)
     assert Recognizer(model, wide[:1]).threshold == pytest.approx(-0.02)
+
+
+def test_a_stranger_is_followed_and_the_owner_behind_is_found_within_a_second(recognizer, squares):
+    detector = Counting(squares)
+    locator = Locator(detector, open_tracker("template"), recognizer)
+    stranger = (40, 60, 60, STRANGER)
+    assert shown(squares, locator, [stranger], np.arange(20) / 10) == [None] * 20
+    assert locator.others
+    assert detector.searches <= 4
+    times = 2 + np.arange(12) / 10
+    found = shown(squares, locator, [stranger, (220, 90, 40, OWNER)], times)
+    assert found[-1].box == pytest.approx((220, 90, 40, 40), abs=1)
+
+
+@pytest.mark.parametrize(("tracker", "looks"), [("template", LOOKS), ("none", LOOKS + 1)])
+def test_a_face_that_looks_as_before_is_not_doubted(recognizer, squares, tracker, looks):
+    locator = Locator(Counting(squares), open_tracker(tracker), recognizer)
+    face = [(100, 80, 40, OWNER)]
+    shown(squares, locator, face, np.arange(8) / 10)
+    locator.doubt()
+    assert all(shown(squares, locator, face, [0.9, 1.0]))
+    assert recognizer.looks == looks
