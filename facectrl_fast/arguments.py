@@ -488,7 +488,7 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         "--input-size",
         type=_size,
         metavar="WxH",
-        help="of the pictures, in multiples of 16 (tiny, default: 224x176) or 32 (224x224)",
+        help="of the pictures, in multiples of 16 (tiny, default: 160x128) or 32 (224x224)",
     )
     task.add_argument(
         "--aspects",
@@ -504,7 +504,7 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         help="of the channels of all layers (default: 1)",
     )
     task.add_argument("--colour", action="store_true", help="see colours; gray by default")
-    task.add_argument("--steps", type=_positive, metavar="N", help="(default: 16000)")
+    task.add_argument("--steps", type=_positive, metavar="N", help="(default: 30000)")
     task.add_argument("--evaluate-every", type=_positive, metavar="N", help="steps (default: 1000)")
     task.add_argument(
         "--batch-size", type=_positive, metavar="N", help="scenes a step (default: 64)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from facectrl_fast.arguments import PROGRAM, make_parser
 from facectrl_fast.config import CalibrateOptions, CollectOptions, RunOptions
 from facectrl_fast.errors import UsageError, UserError
-from facectrl_fast.process import prepare_process, release_start_up_memory
+from facectrl_fast.process import ending_at_once, prepare_process, release_start_up_memory
 from facectrl_fast.settings import load_settings
 
 
@@ -59,17 +60,18 @@ def _joined(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    _start_logging()
-    prepare_process()
-    from facectrl_fast.build import build_watcher
-    from facectrl_fast.mainloop import MainLoop
-    from facectrl_fast.profile import Profile
+    with ending_at_once():
+        _start_logging()
+        prepare_process()
+        from facectrl_fast.build import build_watcher
+        from facectrl_fast.mainloop import MainLoop
+        from facectrl_fast.profile import Profile
 
-    chosen = _chosen(options)
-    profile = Profile() if chosen.profile else None
-    watcher = build_watcher(MainLoop(), chosen, profile=profile)
-    release_start_up_memory()
-    watcher.run()
+        chosen = _chosen(options)
+        profile = Profile() if chosen.profile else None
+        watcher = build_watcher(MainLoop(), chosen, profile=profile)
+        release_start_up_memory()
+        watcher.run()
     if profile is not None:
         print("\n".join(profile.lines()))
     return 0
@@ -298,7 +300,9 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _evaluate_detector(options: argparse.Namespace) -> int:
     from facectrl_fast.evaluation.detectors import compare, known_pictures, table
 
-    pictures = known_pictures(options.data, options.boxes, options.reference, options.every)
+    # Once, though the pictures are read for each detector.
+    say = functools.cache(lambda line: print(line, file=sys.stderr))
+    pictures = known_pictures(options.data, options.boxes, options.reference, options.every, say)
     detectors = [options.model, *(options.beside or ("haar", "haar-seed"))]
     print("\n".join(table(list(compare(detectors, pictures)))))
     return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import whole_file
 from facectrl_fast.models import PACKAGED_DETECTOR
@@ -32,10 +32,11 @@ def detect_picture(picture: Path, model: Path | None, out: Path) -> list[Face]:
     Raises:
         UserError: the picture or the model cannot be read, or the copy cannot be written.
     """
-    image = cv2.imread(str(picture)) if picture.is_file() else None
-    if image is None:
+    shown = load_picture(picture)
+    if shown is None:
         raise UserError(f"cannot read the picture {picture}")
-    shown = np.asarray(image, np.uint8)
+    if out.exists() and out.samefile(picture):
+        raise UserError(f"{out} is the picture itself; name another file with --out")
     faces = _open(model).detect(shown, PixelFormat.BGR24)
     _draw(shown, faces)
     try:

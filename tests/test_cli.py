@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from textwrap import dedent
 
 import pytest
 
@@ -263,6 +264,27 @@ def test_a_signal_ends_it_cleanly(number, bus_address, make_video):
     assert time.monotonic() - begin < 10
     assert process.returncode == 0
     assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it_cleanly_while_it_still_starts(name):
+    code = f"""
+        import os, signal, sys
+        from facectrl_fast import cli
+
+        class Impatient:
+            def find_spec(self, module, path=None, target=None):
+                if module == "onnxruntime":
+                    os.kill(os.getpid(), signal.{name})
+
+        sys.meta_path.insert(0, Impatient())
+        cli.main(["run", "--dry-run", "--source", "none.mp4"])
+        raise SystemExit("it went on")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_doctor_names_what_is_wrong(no_bus):

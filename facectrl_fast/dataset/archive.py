@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import shutil
 import stat
@@ -18,13 +17,14 @@ MOST_FILES = 200_000
 MOST_BYTES = 8 << 30
 """Of all files together, unpacked."""
 MOST_OF_A_FILE = 64 << 20
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Compressions that are unpacked piece by piece; of the others a piece may hold gigabytes."""
 STAMP = ".unpacked-from"
 """A file that tells size and time of the archive."""
 _CHUNK = 1 << 20
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     NotImplementedError,
     RuntimeError,
@@ -65,6 +65,8 @@ def unpack_once(archive: Path, out: Path, wanted: Callable[[PurePosixPath], bool
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         with zipfile.ZipFile(archive) as packed:
+            if sum(member.file_size for member in packed.infolist()) > MOST_BYTES:
+                raise UserError(f"{archive} is too large once unpacked; nothing was unpacked")
             _unpack(packed, archive, draft, wanted)
         (draft / STAMP).write_text(stamp)
         try:
@@ -97,6 +99,8 @@ def _unpack(
             continue
         if name.is_absolute() or ".." in name.parts or stat.S_ISLNK(member.external_attr >> 16):
             raise UserError(f"{archive}: {name} leads out of the folder; nothing was unpacked")
+        if member.compress_type not in _BOUNDED:
+            raise UserError(f"{archive}: {name} is packed in a rare way; pack it anew, as usual")
         files += 1
         if files > MOST_FILES:
             raise UserError(f"{archive} holds more than {MOST_FILES} files; nothing was unpacked")

@@ -33,6 +33,7 @@ from facectrl_fast.dataset.folder import LABELS, name_group
 from facectrl_fast.dataset.head_pose import HeadPose, rotation_about
 from facectrl_fast.dataset.headphones import HeadphoneStyle, around_the_neck, build_headphones
 from facectrl_fast.dataset.mesh import Light, Mesh, blend, paint
+from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.dataset.wider import read_wider
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
@@ -65,10 +66,10 @@ class LabelledFace:
 
 
 def _read_picture(path: Path) -> UInt8Array:
-    image = cv2.imread(str(path))
+    image = load_picture(path)
     if image is None:
         raise UserError(f"cannot read the picture {path}")
-    return np.asarray(image, np.uint8)
+    return image
 
 
 def _labelled(

@@ -12,6 +12,7 @@ import numpy as np
 from facectrl_fast.dataset.augment import Augmentation
 from facectrl_fast.dataset.crop_index import INDEX
 from facectrl_fast.dataset.folder import LabelledPicture
+from facectrl_fast.dataset.picture_file import decode_picture
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.preprocess import Preprocessing
@@ -157,15 +158,12 @@ def read_image(path: Path) -> UInt8Array:
         UserError: it cannot be read or decoded.
     """
     try:
-        coded = np.fromfile(path, np.uint8)
-        decoded = cv2.imdecode(coded, cv2.IMREAD_ANYCOLOR) if coded.size else None
+        decoded = decode_picture(np.fromfile(path, np.uint8), cv2.IMREAD_ANYCOLOR)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except cv2.error:  # larger than OpenCV takes
-        decoded = None
     if decoded is None:
         raise UserError(f"{path} is not a readable picture; remove or replace it")
-    return np.asarray(decoded, np.uint8)
+    return decoded
 
 
 def _jittered(

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from facectrl_fast.dataset.picture_file import decode_picture
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import digest
 from facectrl_fast.models import PACKAGED_DETECTOR
-from facectrl_fast.types import Face, Float32Array, PixelFormat, UInt8Array
+from facectrl_fast.types import Face, Float32Array, PixelFormat
 from facectrl_fast.vision.preprocess import Preprocessing
 from facectrl_fast.vision.ssd import SsdDetector
 
 LEAST_SHARE = 1 / 8
 """Height of the smallest faces, as a share of the picture's."""
-
-
-def decoded(coded: UInt8Array) -> UInt8Array | None:
-    """A coded picture as BGR (h, w, 3); None where it is none, or far too large."""
-    try:
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR) if len(coded) else None
-    except cv2.error:
-        return None
-    return None if image is None else np.asarray(image, np.uint8)
 
 
 class FaceCutter:
@@ -44,7 +35,7 @@ class FaceCutter:
         Returns:
             Gray values in [0, 1]; None where there is no face or no picture.
         """
-        shown = decoded(np.frombuffer(picture, np.uint8))
+        shown = decode_picture(np.frombuffer(picture, np.uint8))
         if shown is None or min(shown.shape[:2]) < 32:
             return None
         faces = self._detector.detect(shown, PixelFormat.BGR24)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facectrl_fast.dataset.wider import SUFFIXES
 from facectrl_fast.errors import UserError
+from facectrl_fast.files import is_file
 
 _COLUMNS = ("Anchor", "Positive", "Negative")
 
@@ -75,7 +76,7 @@ def read_triplets(path: Path, folder: Path) -> list[KnownTriplet]:
     triplets = []
     for number, row in enumerate(rows, 2):
         pictures = [folder / name for name in row if name]
-        missing = next((picture for picture in pictures if not picture.is_file()), None)
+        missing = next((picture for picture in pictures if not is_file(picture)), None)
         if len(pictures) < len(_COLUMNS) or missing is not None:
             what = "a column is empty" if missing is None else f"there is no {missing}"
             raise UserError(f"{path}, line {number}: {what}")

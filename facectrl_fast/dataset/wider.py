@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facectrl_fast.errors import UserError
+from facectrl_fast.files import is_file
 from facectrl_fast.types import Box
 
 NAMED = 3
+LONGEST_NUMBER = 9
+"""Digits: far beyond any picture's."""
 """Problems that a message names; the others are counted."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -141,13 +144,13 @@ def read_wider(
     for number, name, rows in _records(lines, problems):
         path = images / name
         try:
-            faces = [[int(value) for value in row.split()] for row in rows]
+            faces = [[_number(value) for value in row.split()] for row in rows]
             if any(len(face) < 4 for face in faces):
                 raise ValueError
         except ValueError:
             problems.found.append(f"line {number}: the faces of {name} are not numbers")
             continue
-        if not path.is_file():
+        if not is_file(path):
             problems.found.append(f"line {number}: there is no {path}")
             continue
         boxes: list[Box] = []
@@ -170,7 +173,7 @@ def _records(lines: Sequence[str], problems: Problems) -> Iterator[tuple[int, st
             continue
         number = at + 1
         count = lines[at + 1].strip() if at + 1 < len(lines) else ""
-        if not _is_name(name) or not count.isdecimal():
+        if not _is_name(name) or not count.isdecimal() or len(count) > LONGEST_NUMBER:
             problems.found.append(f"line {number}: not WIDER FACE's annotation format")
             at += 1
             while at < len(lines) and not _is_name(lines[at].strip()):
@@ -187,6 +190,12 @@ def _records(lines: Sequence[str], problems: Problems) -> Iterator[tuple[int, st
         if not rows and at < len(lines) and not _is_name(lines[at].strip()):
             at += 1
         yield number, name, rows
+
+
+def _number(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError("no number of pixels is that long")
+    return int(text)
 
 
 def _is_name(line: str) -> bool:

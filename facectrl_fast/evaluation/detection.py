@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -46,10 +46,13 @@ def check_average_precision() -> None:
 
 
 class DetectionJudgement:
-    """Every box held against the faces: each face is found by the best box that fits it."""
+    """Every box held against the faces: each face is found by the best box that fits it.
+
+    Boxes below a sixth of the height count only where they find one.
+    """
 
     def __init__(self, pictures: Sequence[JudgedPicture]) -> None:
-        self.pictures = pictures
+        self.pictures = pictures = [_without_small(picture) for picture in pictures]
         scores: list[float] = []
         right: list[bool] = []
         self._found_at: list[float] = []
@@ -182,3 +185,13 @@ class DetectionJudgement:
                 )
         images: list[dict[str, object]] = [{"id": k} for k in range(len(self.pictures))]
         return {"images": images, "categories": [{"id": 1, "name": "face"}], "annotations": notes}
+
+
+def _without_small(picture: JudgedPicture) -> JudgedPicture:
+    least = LEAST_SHARE * picture.height
+    found = tuple(
+        face
+        for face in picture.found
+        if face.box[3] >= least or any(overlap(face.box, box) >= MATCHED for box in picture.faces)
+    )
+    return replace(picture, found=found)

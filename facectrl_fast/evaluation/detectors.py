@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 import time
@@ -15,8 +16,9 @@ import numpy as np
 
 from facectrl_fast._native import FrameRing
 from facectrl_fast.config import LEAST_SHARE
+from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, is_set, locate_set, read_wider
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import UsageError, UserError
 from facectrl_fast.evaluation.detection import (
     SIZES,
     DetectionJudgement,
@@ -61,7 +63,11 @@ class Comparison:
 
 
 def known_pictures(
-    data: Path, boxes: Path | None, reference: Path | None, every: int
+    data: Path,
+    boxes: Path | None,
+    reference: Path | None,
+    every: int,
+    say: Callable[[str], None],
 ) -> Callable[[], Iterator[KnownPicture]]:
     """What gives pictures whose faces are known, from the first one on each time.
 
@@ -70,12 +76,15 @@ def known_pictures(
         boxes: where the face is in a recording's frames.
         reference: a YuNet model that says so, where there are no boxes.
         every: so many frames one is taken.
+        say: is told what is left out of a set.
 
     Raises:
         UserError: there is no such set or recording, or nothing tells where its faces are.
     """
     if is_set(data):
-        return partial(annotated_pictures, *locate_set(data))
+        if boxes is not None or reference is not None:
+            raise UsageError(f"{data} is annotated: leave out --boxes and --reference")
+        return partial(annotated_pictures, *locate_set(data), say)
     if not data.exists():
         raise UserError(f"{data} does not exist")
     if (boxes is None) == (reference is None):
@@ -86,18 +95,29 @@ def known_pictures(
     return partial(recording_pictures, data, boxes, detector, every)
 
 
-def annotated_pictures(annotations: Path, images: Path) -> Iterator[KnownPicture]:
+def annotated_pictures(
+    annotations: Path, images: Path, say: Callable[[str], None]
+) -> Iterator[KnownPicture]:
     """The pictures of a set in WIDER FACE's format; small faces may be found or not.
 
+    Args:
+        annotations: the file.
+        images: the folder of its pictures.
+        say: is told what is left out.
+
     Raises:
-        UserError: the set cannot be read.
+        UserError: the set, or too much of it, cannot be read.
     """
     pictures, problems = read_wider(annotations, images, FaceFilter())
-    problems.check(len(pictures), limit=0.1)
     for entry in pictures:
-        image = cv2.imread(str(entry.path))
-        if image is not None:
-            yield _sorted_by_size(np.asarray(image, np.uint8), entry.boxes, entry.doubtful)
+        image = load_picture(entry.path)
+        if image is None:
+            problems.found.append(f"{entry.path} cannot be read")
+        else:
+            yield _sorted_by_size(image, entry.boxes, entry.doubtful)
+    problems.check(len(pictures), limit=0.1)
+    if problems.found:
+        say(f"left out: {problems}")
 
 
 def recording_pictures(
@@ -141,8 +161,7 @@ def _frames(recording: Path) -> Iterator[UInt8Array | None]:
     if recording.is_dir():
         paths = (p for p in recording.iterdir() if p.suffix.lower() in SUFFIXES)
         for path in sorted(paths, key=_numbers):
-            image = cv2.imread(str(path))
-            yield None if image is None else np.asarray(image, np.uint8)
+            yield load_picture(path)
         return
     capture = cv2.VideoCapture(str(recording))
     if not capture.isOpened():
@@ -174,7 +193,10 @@ def _read_boxes(path: Path) -> list[Box]:
             x, y, width, height = (float(part) for part in line.replace(",", " ").split())
         except ValueError:
             raise UserError(f"{path}, line {number}: not x,y,width,height") from None
-        boxes.append((x, y, width, height))
+        box = (x, y, width, height)
+        if not all(map(math.isfinite, box)) or min(width, height) < 0:
+            raise UserError(f"{path}, line {number}: no box is {line.strip()}")
+        boxes.append(box)
     return boxes
 
 

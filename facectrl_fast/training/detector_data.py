@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facectrl_fast.dataset.folder import STRETCH, name_group
+from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
 from facectrl_fast.errors import UserError
@@ -120,12 +121,7 @@ def read_backgrounds(folder: Path, channels: int, say: Callable[[str], None]) ->
 
 def read_picture(path: Path, channels: int) -> UInt8Array | None:
     """A picture (channels, h, w), uint8; None where it cannot be read."""
-    try:
-        coded = np.fromfile(path, np.uint8)
-    except OSError:
-        return None
-    how = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
-    image = cv2.imdecode(coded, how) if len(coded) else None
+    image = load_picture(path, cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR)
     if image is None or min(image.shape[:2]) < 2:
         return None
     planes = image[None] if channels == 1 else np.moveaxis(image, 2, 0)

@@ -53,7 +53,7 @@ ROUNDED = 0.02
 """Between PyTorch and ONNX Runtime, at most, once the weights are rounded to halves."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
-FALSE_BOXES = 0.01
+FALSE_BOXES = 0.02
 """A validation scene, at most, at the score from which on a box is a face."""
 
 
@@ -62,13 +62,13 @@ class DetectorOptions:
     """What can be chosen about training a detector."""
 
     architecture: str = "tiny"
-    height: int = 176
-    width: int = 224
+    height: int = 128
+    width: int = 160
     aspects: tuple[float, ...] = (FACE_ASPECT,)
     """Width by height of the anchors."""
     width_multiplier: float = 1.0
     channels: int = 1
-    steps: int = 16_000
+    steps: int = 30_000
     batch_size: int = 64
     evaluate_every: int = 1000
     """Steps, or as near to it as makes parts of equal length."""

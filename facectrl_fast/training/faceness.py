@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from facectrl_fast import __version__
-from facectrl_fast.errors import UserError
+from facectrl_fast.errors import NONSENSE, UserError
 from facectrl_fast.training.data import Shuffled
 from facectrl_fast.training.engine import (
     MODEL,
@@ -113,7 +114,8 @@ def read_patches(path: Path) -> tuple[UInt8Array, np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             patches, target = stored["input"], stored["target"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    # An array that is none of an archive knows no 'with': TypeError.
+    except (OSError, *NONSENSE, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is no .npz file with 'input' and 'target': {error}") from None
     if patches.dtype != np.uint8 or patches.shape[1:] != (SIDE, SIDE, 3):
         raise UserError(

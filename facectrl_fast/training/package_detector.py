@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facectrl_fast.dataset.picture_file import decode_picture, load_picture
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import whole_file
@@ -31,7 +32,7 @@ from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 from facectrl_fast.types import PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
-OPTIONS = DetectorOptions()
+OPTIONS = DetectorOptions(width_multiplier=1.25)
 SURE = 0.8
 """YuNet's score from which on a face is taken for one."""
 LEAST_SIDE = 96
@@ -56,14 +57,11 @@ def label_portraits(folders: Sequence[Path], yunet: Path, out: Path) -> None:
     lines = []
     for folder in folders:
         for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
-            image = cv2.imread(str(path))
+            image = load_picture(path)
             if image is None:
                 continue
-            faces = [
-                face
-                for face in detector.detect(np.asarray(image, np.uint8), PixelFormat.BGR24)
-                if face.score >= SURE
-            ]
+            found = detector.detect(image, PixelFormat.BGR24)
+            faces = [face for face in found if face.score >= SURE]
             if faces:
                 # The crops of photographs that are in several folders carry marks of those; what
                 # is before the last slash says nothing, so that they are split together.
@@ -118,10 +116,9 @@ def _pictures(folder: Path) -> Iterator[UInt8Array]:
 
 
 def _decoded(coded: bytes) -> Iterator[UInt8Array]:
-    data = np.frombuffer(coded, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    image = decode_picture(np.frombuffer(coded, np.uint8))
     if image is not None:
-        yield np.asarray(image, np.uint8)
+        yield image
 
 
 def _once(out: Path, make: Callable[[Path], None]) -> Path:

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from facectrl_fast import __version__
-from facectrl_fast.dataset.faces import decoded
+from facectrl_fast.dataset.picture_file import decode_picture
 from facectrl_fast.dataset.scores import ScoredPicture, ScoreSet, read_scores
 from facectrl_fast.errors import UserError
 from facectrl_fast.training.data import Shuffled
@@ -191,7 +191,7 @@ def read_picture(path: Path) -> UInt8Array:
         coded = np.fromfile(path, np.uint8)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    image = decoded(coded)
+    image = decode_picture(coded)
     if image is None:
         raise UserError(f"{path} is no picture")
     return image

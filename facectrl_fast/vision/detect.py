@@ -15,6 +15,10 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
 
+JUST_TOO_SMALL = 2 / 3
+"""Of the smallest height wanted: so much smaller boxes does a sensitive detector give, too, since a
+face that is just large enough may be drawn a little small."""
+
 
 class Detector(Protocol):
     """Finds faces in an image."""
@@ -53,7 +57,8 @@ def open_detector(
             default), a cascade .xml for Haar (OpenCV's frontal face by default).
         least_share: the smallest face to find, as a share of the image's height; ``haar-seed``
             has its own, a quarter.
-        sensitive: give also what it does not take for faces, with low scores, to judge it by.
+        sensitive: give also what it does not take for faces, with low scores or just too small, to
+            judge it by.
 
     Raises:
         UserError: the file is missing or is not what the detector needs.

@@ -61,7 +61,8 @@ class HaarDetector:
         self._scale_factor = scale_factor
         self._neighbours = neighbours
         self._least_votes = 1 if sensitive else neighbours
-        self.used_score = self._score(neighbours)
+        # OpenCV keeps what has more of them.
+        self.used_score = self._score(neighbours + 1)
 
     def detect(
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None

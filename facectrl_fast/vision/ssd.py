@@ -11,6 +11,7 @@ from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, Float32Array, PixelFormat, UInt8Array
+from facectrl_fast.vision.detect import JUST_TOO_SMALL
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.preprocess import WHOLE_IMAGE
 from facectrl_fast.vision.runtime import open_session, run_session
@@ -47,6 +48,8 @@ class SsdDetector:
         self.name = self.description.network
         self.used_score = self.description.score
         self._least_share = least_share
+        self._least_box = JUST_TOO_SMALL if sensitive else 1.0
+        """Height of the smallest box given, as a share of that of the smallest face."""
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         levels = self.description.levels
         planes = [count * len(level.shapes) for level in levels for count in (1, 4)]
@@ -86,7 +89,7 @@ class SsdDetector:
         faces = [
             Face((x * across, y * down, w * across, h * down), score)
             for x, y, w, h, score in found.tolist()
-            if h * down >= share * height
+            if h * down >= self._least_box * share * height
         ]
         return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
 

@@ -10,6 +10,7 @@ import numpy as np
 from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
+from facectrl_fast.vision.detect import JUST_TOO_SMALL
 from facectrl_fast.vision.luma import to_gray
 from facectrl_fast.vision.opencv_input import biggest_first, shrunk
 
@@ -39,6 +40,7 @@ class YuNetDetector:
         self.used_score = 0.6
         self._least_share = least_share
         self._least_pixels = least_pixels
+        self._least_box = JUST_TOO_SMALL if sensitive else 1.0
         score = 0.05 if sensitive else self.used_score
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (160, 160), score, 0.3, 50)
@@ -61,7 +63,7 @@ class YuNetDetector:
         found = self._net.detect(small)[1]
         if found is None:
             return []
-        least = share * image.shape[0]
+        least = self._least_box * share * image.shape[0]
         faces = []
         for row in np.asarray(found, np.float64):
             box = (row[0] * scale, row[1] * scale, row[2] * scale, row[3] * scale)

@@ -12,7 +12,7 @@ YUNET = "models/face_detection_yunet_2023mar.onnx"
 
 @pytest.mark.parametrize("video", ["franck.mp4", "cap13_on.mp4", "cap13_off.mp4", "david"])
 def test_on_webcams_it_finds_what_yunet_finds_at_160_pixels(data, video):
-    pictures = known_pictures(data / "video" / video, None, data / YUNET, every=10)
+    pictures = known_pictures(data / "video" / video, None, data / YUNET, 10, print)
     ours, yunet = compare(["tiny", f"{data / YUNET}@160"], pictures)
     found, known = (each.judgement.recall(each.used_score) for each in (ours, yunet))
     assert found >= known - 0.01

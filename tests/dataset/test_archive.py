@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import pytest
@@ -56,6 +57,30 @@ def test_links_are_not_followed(tmp_path):
     with pytest.raises(UserError, match="leads out"):
         unpack_once(path, tmp_path / "out", pictures)
     assert there(tmp_path) == ["set.zip"]
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_that_goes_off_in_one_piece_is_not_touched(tmp_path, how):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", how) as file:
+        file.writestr("a.jpg", bytes(300 << 20))
+    assert path.stat().st_size < 1 << 17
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"a.jpg is packed in a rare way"):
+            unpack_once(path, tmp_path / "out", pictures)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+    assert there(tmp_path) == ["set.zip"]
+
+
+def test_an_archive_that_says_itself_that_it_is_too_large_is_not_begun(tmp_path, monkeypatch):
+    path = packed(tmp_path / "set.zip", **{f"{k}.jpg": bytes(1 << 20) for k in range(3)})
+    monkeypatch.setattr(archive, "MOST_BYTES", 2 << 20)
+    monkeypatch.setattr(archive, "_unpack", None)
+    with pytest.raises(UserError, match="is too large once unpacked"):
+        unpack_once(path, tmp_path / "out", pictures)
 
 
 def test_bombs_are_noticed_while_they_are_unpacked(tmp_path, monkeypatch):

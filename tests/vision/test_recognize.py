@@ -32,7 +32,7 @@ def room(*faces):
     image = np.full((240, 320), 30, np.uint8)
     image[::7] = 50
     for x, y, side, shade in faces:
-        # Room for what crops show beyond the box; not plain, so that a tracker can tell where it is.
+        # Room for what crops show beyond the box; not plain, so that a tracker can follow it.
         rows, columns = np.ogrid[max(y - side, 0) : y + 2 * side, max(x - side, 0) : x + 2 * side]
         down, across = (rows - y) / side - 0.5, (columns - x) / side - 0.5
         image[rows, columns] = shade + 20 * np.sin(5 * down) + 20 * np.sin(5 * across)
