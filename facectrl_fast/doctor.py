@@ -124,6 +124,8 @@ def _player(bus: Any, name: str) -> str:
         )
     except dbus.DBusException:
         return "does not answer"
+    if not isinstance(properties, dict):
+        return "answers nonsense"
     cannot = [
         what for what in ("play", "pause") if not properties.get(f"Can{what.capitalize()}", True)
     ]

@@ -50,7 +50,7 @@ class Players(Protocol):
         ...
 
     def give_up(self) -> None:
-        """Ask no more for what is under way; ``player_settled`` follows."""
+        """Ask for nothing more; ``player_settled`` follows, once what was asked for has come."""
         ...
 
     def close(self) -> None:

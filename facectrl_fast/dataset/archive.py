@@ -65,8 +65,6 @@ def unpack_once(archive: Path, out: Path, wanted: Callable[[PurePosixPath], bool
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         with zipfile.ZipFile(archive) as packed:
-            if sum(member.file_size for member in packed.infolist()) > MOST_BYTES:
-                raise UserError(f"{archive} is too large once unpacked; nothing was unpacked")
             _unpack(packed, archive, draft, wanted)
         (draft / STAMP).write_text(stamp)
         try:
@@ -92,18 +90,21 @@ def _check_stamp(out: Path, stamp: str, archive: Path) -> None:
 def _unpack(
     packed: zipfile.ZipFile, archive: Path, out: Path, wanted: Callable[[PurePosixPath], bool]
 ) -> None:
-    files, written = 0, 0
-    for member in packed.infolist():
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if member.is_dir() or not wanted(name):
-            continue
+    members = [
+        (member, name)
+        for member in packed.infolist()
+        if not member.is_dir() and wanted(name := PurePosixPath(member.filename.replace("\\", "/")))
+    ]
+    if len(members) > MOST_FILES:
+        raise UserError(f"{archive} holds more than {MOST_FILES} files; nothing was unpacked")
+    if sum(member.file_size for member, _ in members) > MOST_BYTES:
+        raise UserError(f"{archive} is too large once unpacked; nothing was unpacked")
+    written = 0
+    for member, name in members:
         if name.is_absolute() or ".." in name.parts or stat.S_ISLNK(member.external_attr >> 16):
             raise UserError(f"{archive}: {name} leads out of the folder; nothing was unpacked")
         if member.compress_type not in _BOUNDED:
             raise UserError(f"{archive}: {name} is packed in a rare way; pack it anew, as usual")
-        files += 1
-        if files > MOST_FILES:
-            raise UserError(f"{archive} holds more than {MOST_FILES} files; nothing was unpacked")
         target = out.joinpath(*name.parts)
         target.parent.mkdir(parents=True, exist_ok=True)
         size = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -132,14 +133,28 @@ def guarded(
 ) -> Callable[..., None]:
     """For dbus-python, which logs what a handler raises and goes on: so that it ends the loop.
 
-    Once ``closed``, nothing is called back any more.
+    Once ``closed``, nothing is called back any more; nor is it for a message with more or fewer
+    values than the callback takes: anybody may send anything.
     """
 
     def handler(*args: Any, **keywords: Any) -> None:
-        if not closed():
+        if closed():
+            return
+        if takes(callback, *args, **keywords):
             loop.guard(lambda: callback(*args, **keywords))
+        else:
+            log.debug("a message without sense: %s", args)
 
     return handler
+
+
+def takes(callback: Callable[..., None], *args: Any, **keywords: Any) -> bool:
+    """Whether something can be called with these."""
+    try:
+        inspect.signature(callback).bind(*args, **keywords)
+    except TypeError:
+        return False
+    return True
 
 
 def _open(which: str, address: str | None, advice: str) -> Any:

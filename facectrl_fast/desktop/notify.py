@@ -101,10 +101,11 @@ class Notifications:
         self._closed = True
 
     def _shown(self, number: Any) -> None:
-        self._number = int(number)
+        if isinstance(number, int):
+            self._number = int(number)
 
     def _clicked(self, number: Any, action: Any) -> None:
-        if int(number) == self._number and str(action) == HOLD:
+        if number == self._number and str(action) == HOLD:
             self._watcher.hold(HOLD_SECONDS)
 
     def _guarded(self, callback: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from facectrl_fast.decide.policy import RESULT, Status, brings_about
-from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, SessionBus, guarded
+from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, SessionBus, guarded, takes
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.player.names import PREFIX, matches, short_name
 from facectrl_fast.types import Action, Command
@@ -22,6 +22,7 @@ TIMEOUT = 2.0
 """Seconds that a player may take to answer."""
 SETTLE = 1.0
 """Seconds after which a player must show the status that it was asked for."""
+NONSENSE = "its answer makes no sense"
 ATTEMPTS = 2
 """Times that a player is asked that does not do it; some miss what comes in a bad moment."""
 ASK_AGAIN = (0.5, 1.0, 5.0, 30.0)
@@ -131,9 +132,12 @@ class MprisPlayers:
         self._ask_bus("ListNames", (), self._names_listed)
 
     def give_up(self) -> None:
-        """Ask no more for what is under way; ``player_settled`` follows."""
+        """Ask for nothing more; ``player_settled`` follows, once what was asked for has come."""
         for owner, pending in list(self._pending.items()):
-            self._settle(owner, pending.action, None)
+            if pending.asked:
+                pending.asked = ATTEMPTS
+            else:
+                self._settle(owner, pending.action, None)
 
     def disconnected(self) -> None:
         """See ``BusClient``."""
@@ -308,7 +312,7 @@ class MprisPlayers:
         status = _status(changed)
         if status is not None:
             self._status_is(sender, status)
-        elif "PlaybackStatus" in invalidated:
+        elif isinstance(invalidated, list) and "PlaybackStatus" in invalidated:
             self._refresh(sender)
 
     def _refresh(self, owner: str) -> None:
@@ -363,7 +367,13 @@ class MprisPlayers:
                 log.warning("%s does not answer: %s", name, _reason(error))
             then(None)
 
-        self._call(owner, PROPERTIES_INTERFACE, "GetAll", "s", (PLAYER_INTERFACE,), then, failed)
+        def read(properties: Any) -> None:
+            if isinstance(properties, Mapping):
+                then(dict(properties))
+            else:
+                failed(ValueError(NONSENSE))
+
+        self._call(owner, PROPERTIES_INTERFACE, "GetAll", "s", (PLAYER_INTERFACE,), read, failed)
 
     def _ask_bus(self, method: str, args: tuple[str, ...], then: Callable[[Any], None]) -> None:
         # An error here means that the name or the bus is gone, which is told by signals.
@@ -389,6 +399,12 @@ class MprisPlayers:
         replied: Callable[..., None],
         failed: Callable[[Exception], None],
     ) -> None:
+        def answered(*values: Any) -> None:
+            if takes(replied, *values):
+                replied(*values)
+            else:
+                failed(ValueError(NONSENSE))
+
         self._bus.call_async(
             owner,
             OBJECT_PATH,
@@ -396,7 +412,7 @@ class MprisPlayers:
             method,
             signature,
             args,
-            self._guarded(replied),
+            self._guarded(answered),
             self._guarded(failed),
             timeout=TIMEOUT,
         )
@@ -410,6 +426,8 @@ def _is_done(action: Action, status: Status) -> bool:
 
 
 def _status(properties: Any) -> Status | None:
+    if not isinstance(properties, Mapping):  # whatever it may say
+        return None
     try:
         return Status(str(properties["PlaybackStatus"]))
     except (KeyError, ValueError):

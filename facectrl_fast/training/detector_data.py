@@ -150,7 +150,7 @@ def _group(path: Path, stretch: int) -> str:
     Those that are a number or a date alone belong with their neighbours.
     """
     named = name_group(path.stem)
-    return f"{path.parent} {stretch}" if named is None else re.sub(r"_\d+$", "", named)
+    return f"{path.parent.name} {stretch}" if named is None else re.sub(r"_\d+$", "", named)
 
 
 def _held_back(groups: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:

@@ -21,7 +21,7 @@ from facectrl_fast.dataset.webcam_scenes import Scene
 from facectrl_fast.dataset.wider import FaceFilter
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
-from facectrl_fast.files import whole_file
+from facectrl_fast.files import digest, whole_file
 from facectrl_fast.training.detector_data import (
     DetectorData,
     PictureSet,
@@ -129,12 +129,15 @@ def train_detector(
         options.validation_share,
         options.seed,
     )
+    lightning.seed_everything(options.seed, verbose=False)
+    levels = architecture.levels(options.aspects, options.height)
+    # Before the folder is taken: weights that do not fit are told here.
+    network = architecture.build(levels, options.width_multiplier, options.channels, weights)
     chosen = {
         "task": "detector",
-        "sets": [str(path.resolve()) for path in sets],
-        "negatives": [str(path.resolve()) for path in negatives],
-        "weights": None if weights is None else str(weights.resolve()),
-        # With other pictures the split would be another, and show what was trained on.
+        "weights": None if weights is None else digest(weights),
+        # With other pictures the split would be another, and show what was trained on; wherever
+        # they lie.
         "pictures": _fingerprint(pictures, backgrounds),
         "wanted": asdict(wanted),
         **asdict(options),
@@ -147,9 +150,6 @@ def train_detector(
         f"{counts['validation_pictures']} of other people or events to validate; "
         f"{counts['training_backgrounds']} backgrounds"
     )
-    lightning.seed_everything(options.seed, verbose=False)
-    levels = architecture.levels(options.aspects, options.height)
-    network = architecture.build(levels, options.width_multiplier, options.channels, weights)
     module = DetectorModule(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         levels,
@@ -181,6 +181,8 @@ def _architecture(options: DetectorOptions, weights: Path | None) -> Architectur
             )
     if weights is not None and not architecture.takes_weights:
         raise UserError(f"{options.architecture} begins with random weights; leave out --weights")
+    if weights is not None and options.width_multiplier != 1:
+        raise UserError("weights are of a network of width 1: leave out --width or --weights")
     return architecture
 
 

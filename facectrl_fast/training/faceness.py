@@ -279,7 +279,6 @@ def train_faceness(
     data = FacenessData(patches, labels, ours, options.batch_size, options.seed)
     chosen = {
         "task": "faceness",
-        "dataset": str(dataset.resolve()),
         "patches": hashlib.sha256(patches.tobytes() + labels.tobytes()).hexdigest(),
         **asdict(options),
     }

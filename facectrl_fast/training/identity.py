@@ -285,7 +285,6 @@ def train_identity(
     features, people = embed_people(pictures, backbone, cutter, cache, say)
     chosen = {
         "task": "identity",
-        "folder": str(folder.resolve()),
         "backbone": backbone.name,
         "features": hashlib.sha256(features.tobytes() + people.tobytes()).hexdigest(),
         **asdict(options),

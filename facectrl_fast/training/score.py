@@ -23,6 +23,7 @@ from facectrl_fast import __version__
 from facectrl_fast.dataset.picture_file import decode_picture
 from facectrl_fast.dataset.scores import ScoredPicture, ScoreSet, read_scores
 from facectrl_fast.errors import UserError
+from facectrl_fast.files import digest
 from facectrl_fast.training.data import Shuffled
 from facectrl_fast.training.engine import (
     MODEL,
@@ -285,8 +286,7 @@ def train_score(
     listed = "".join(f"{p.path.name} {p.score}\n" for p in (*given.pictures, *data.test))
     chosen = {
         "task": "score",
-        "dataset": str(dataset.resolve()),
-        "weights": None if weights is None else str(weights.resolve()),
+        "weights": None if weights is None else digest(weights),
         "pictures": hashlib.sha256(listed.encode()).hexdigest(),
         **asdict(options),
     }

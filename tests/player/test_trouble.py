@@ -10,7 +10,7 @@ import dbus
 import pytest
 
 from facectrl_fast.decide.policy import Status
-from facectrl_fast.desktop.bus import open_session_bus
+from facectrl_fast.desktop.bus import PROPERTIES_INTERFACE, open_session_bus
 from facectrl_fast.desktop.control import Control
 from facectrl_fast.desktop.remote import BUS_NAME
 from facectrl_fast.player.builtin import BuiltinPlayer
@@ -216,5 +216,69 @@ def test_a_player_that_says_wrongly_that_it_cannot_be_controlled(loop, bus_addre
     def story():
         yield desk.shows(OFF)
         assert player.status is PAUSED
+
+    desk.play(story())
+
+
+class Talking(BuiltinPlayer):
+    """Sends what makes no sense, when told to."""
+
+    answer = None
+
+    @dbus.service.method(PROPERTIES_INTERFACE, "s", "v")
+    def GetAll(self, interface):  # noqa: N802
+        return super().GetAll(interface) if self.answer is None else self.answer
+
+    @dbus.service.signal("org.freedesktop.DBus.Properties", "s")
+    def PropertiesChanged(self, interface, *_):  # noqa: N802
+        pass
+
+
+@pytest.mark.parametrize("answer", ["nothing", dbus.Array([1], signature="i"), dbus.UInt32(3)])
+def test_a_player_that_talks_nonsense_is_wrong_about_itself_alone(
+    loop, bus_address, connect, builtin, caplog, answer
+):
+    odd = Talking(connect(), "odd", PLAYING)
+    odd.answer = answer
+    other = builtin("a", PLAYING)
+    desk = Desk(loop, bus_address)
+
+    def story():
+        yield desk.status("a", PLAYING)
+        odd.PropertiesChanged(PLAYER_INTERFACE)
+        yield desk.shows(OFF)
+        assert other.status is PAUSED
+        odd.PropertiesChanged(PLAYER_INTERFACE)
+        yield desk.shows(ON)
+        assert other.status is PLAYING
+
+    desk.play(story())
+    assert caplog.text.count("odd does not answer: its answer makes no sense") == 1
+
+
+class Hesitant(BuiltinPlayer):
+    """Pauses when it is told to: a while after it was asked."""
+
+    asked = False
+
+    @dbus.service.method(PLAYER_INTERFACE)
+    def Pause(self):  # noqa: N802
+        self.asked = True
+
+
+def test_a_pause_that_comes_when_we_look_away_already_is_ours(loop, bus_address, connect):
+    player = Hesitant(connect(), "a", PLAYING)
+    desk = Desk(loop, bus_address)
+
+    def story():
+        yield desk.shows(ON)
+        desk.says.verdict = OFF
+        yield lambda: player.asked
+        desk.watcher.suspend(State.LOCKED)
+        player.become(PAUSED)
+        yield lambda: not desk.watcher._unsettled
+        desk.watcher.resume(State.LOCKED)
+        yield desk.shows(ON)
+        assert player.status is PLAYING
 
     desk.play(story())
