@@ -181,7 +181,7 @@ class Soak:
             if number != current:
                 if current >= 0 and state:
                     self._judge(state, playing if clean else None, now - begun)
-                current, state, clean = number, shown, calm
+                current, state, clean, playing = number, shown, calm, None
             clean = clean and calm
             if end / desktop.speed - now < 6 * STEP:
                 playing = desktop.playing()
