@@ -47,11 +47,9 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
     """
     detector = open_detector(options.detector, options.detector_model)
     tracker = open_tracker(options.tracker)
-    recognizer = None if options.owner is None else _recognizer(options.owner, options)
+    recognizer = _recognizer(options)
     gate, locator = Gate(), Locator(detector, tracker, recognizer)
-    classifier = None
-    if options.mode == "headphones":
-        classifier = Classifier(options.model or default_model())
+    classifier = _classifier(options)
     if profile is not None:
         profile.watch(gate, "look", "gate")
         profile.watch(locator, "locate", "locate")
@@ -66,16 +64,23 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
     return FrameAnalyzer(gate, locator, classifier)
 
 
-def _recognizer(owner: str, options: RunOptions) -> Recognizer:
-    person = People().get(owner)
-    model = open_identity_model(options.identity_model)
+def _classifier(options: RunOptions) -> Classifier | None:
+    return Classifier(options.model or default_model()) if options.mode == "headphones" else None
+
+
+def _recognizer(options: RunOptions) -> Recognizer | None:
+    if options.owner is None:
+        return None
+    owner, people = options.owner, People()
+    person = people.get(owner)
+    model = open_identity_model(options.identity_model, person.model)
     if person.model != model.digest:
         raise UserError(
             f"'{owner}' was enrolled with another model than {model.path}: enroll again"
         )
     if person.points.shape[1] != model.dimensions:
         raise UserError(f"what is known of '{owner}' is damaged: enroll again")
-    return Recognizer(model, person.points)
+    return Recognizer(model, person.points, [other.points for other in people.others(person)])
 
 
 def build_watcher(
@@ -117,10 +122,8 @@ def build_watcher(
         return MprisPlayers(loop, bus, events, options.player, options.ignore)
 
     def reload() -> None:
-        if options.mode != "headphones":
-            return
         try:
-            analyzer.use(Classifier(options.model or default_model()))
+            analyzer.use(_classifier(options), _recognizer(options))
         except UserError as error:
             log.warning("%s; going on with the model as it was", error)
         else:

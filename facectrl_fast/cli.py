@@ -13,7 +13,8 @@ from typing import Any
 
 from facectrl_fast.arguments import PROGRAM, make_parser
 from facectrl_fast.config import CalibrateOptions, CollectOptions, RunOptions
-from facectrl_fast.errors import UsageError, UserError
+from facectrl_fast.errors import UsageError, UserError, is_unicode
+from facectrl_fast.files import is_file
 from facectrl_fast.process import ending_at_once, prepare_process, release_start_up_memory
 from facectrl_fast.settings import load_settings
 
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         given = _joined(sys.argv[1:] if arguments is None else arguments)
+        for odd in (each for each in given if not is_unicode(each)):
+            raise UsageError(f"'{odd}' is no text in UTF-8: rename it")
         options = make_parser(given).parse_args(given)
         if not hasattr(options, "command"):
             *most, last = _COMMANDS
@@ -340,7 +343,10 @@ def _people(options: argparse.Namespace) -> int:
     if options.what == "remove":
         if options.name is None:
             raise UsageError("say whom to remove: people remove NAME")
+        from facectrl_fast.desktop.remote import reload_running
+
         People().remove(options.name)
+        reload_running()
         return 0
     if options.name is not None:
         raise UsageError("'people list' takes no name")
@@ -440,7 +446,11 @@ def _setup(options: argparse.Namespace) -> int:
 
 
 def _chosen(options: argparse.Namespace) -> RunOptions:
-    return load_settings(vars(options)).options
+    chosen = load_settings(vars(options)).options
+    source, record = Path(chosen.source), chosen.record
+    if record is not None and is_file(source) and is_file(record) and source.samefile(record):
+        raise UsageError(f"--record {record} is the recording to look at: name another file")
+    return chosen
 
 
 def _start_logging() -> None:

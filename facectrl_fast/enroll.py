@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import numpy as np
 from facectrl_fast.capture.each_frame import each_frame
 from facectrl_fast.capture.source import open_source
 from facectrl_fast.config import RunOptions
+from facectrl_fast.desktop.remote import looking_away, reload_running
 from facectrl_fast.errors import UserError
-from facectrl_fast.files import whole_file
 from facectrl_fast.mainloop import MainLoop
-from facectrl_fast.models import user_identity_model
 from facectrl_fast.people import People, Person
 from facectrl_fast.types import Float32Array, Frame
 from facectrl_fast.vision.detect import open_detector
@@ -48,8 +46,6 @@ def enroll_from_camera(
         UserError: the camera or the model cannot be used, too few faces are seen, or they are
             those of several people; nobody is enrolled then.
     """
-    from facectrl_fast.desktop.remote import looking_away
-
     people = people or People()
     people.check_name(name)
     model = open_identity_model(options.identity_model)
@@ -134,35 +130,11 @@ def _keep(
         raise UserError(
             "the faces are too unlike each other: was there somebody else? Nobody was enrolled"
         )
-    for other in people.names():
-        if other != name:
-            _compare(name, kept, other, people, model, say)
-    if model.path != user_identity_model():
-        try:
-            user_identity_model().parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(user_identity_model()) as draft:
-                shutil.copyfile(model.path, draft)
-        except OSError as error:
-            raise UserError(f"cannot keep the model: {error.strerror}") from None
-    people.keep(Person(name, model.digest, kept))
+    person = Person(name, model.digest, kept)
+    for other in people.others(person):
+        if similarity(kept[:, None], other.points[None]).mean() > model.description.similarity:
+            say(f"note: the model can hardly tell '{name}' from '{other.name}'")
+    people.keep_model(model.path, model.digest)
+    people.keep(person)
+    reload_running()
     say(f"'{name}' is known by {len(kept)} faces; from now on: facectrl-fast run --owner '{name}'")
-
-
-def _compare(
-    name: str,
-    points: Float32Array,
-    other: str,
-    people: People,
-    model: IdentityModel,
-    say: Callable[[str], None],
-) -> None:
-    """Tell whether somebody else who is known will be taken for this one, or for nobody."""
-    try:
-        known = people.get(other)
-    except UserError as error:
-        say(f"note: {error}")
-        return
-    if known.model != model.digest or known.points.shape[1] != points.shape[1]:
-        say(f"note: '{other}' was enrolled with another model, and has to be enrolled again")
-    elif similarity(points[:, None], known.points[None]).mean() > model.description.similarity:
-        say(f"note: the model can hardly tell '{name}' from '{other}'")

@@ -9,6 +9,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether it is no name of bytes in disguise, which are no text and at which OpenCV crashes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class UserError(Exception):
     """Something outside the program is wrong: what it is and what to do, in one line.
 

@@ -45,10 +45,10 @@ class MainLoop:
     """
 
     def __init__(self) -> None:
-        self._glib = _load_glib()
         # GLib knows callbacks only by address: they live here until their source is removed, and
         # on to the end of the iteration, since a callback may remove itself.
         self._callbacks: dict[int, object] = {}
+        self._glib = _load_glib()
         self._finished: list[object] = []
         self._running = False
         self._error: BaseException | None = None

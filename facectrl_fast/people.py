@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import numpy as np
 
 from facectrl_fast.errors import NONSENSE, UserError
 from facectrl_fast.files import whole_file
-from facectrl_fast.models import user_data
+from facectrl_fast.models import user_data, user_identity_models
 from facectrl_fast.types import Float32Array
 
 _NAME = re.compile(r"[\w][\w .'-]{0,63}")
@@ -31,11 +34,12 @@ class Person:
 
 
 class People:
-    """Enrolled people, a file each."""
+    """Enrolled people, a file each; and the models that they were enrolled with."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """Use a folder; the user's own by default. It need not be there."""
         self._folder = user_data() / "people" if folder is None else folder
+        self._models = user_identity_models()
 
     def names(self) -> list[str]:
         """In alphabetical order.
@@ -79,6 +83,36 @@ class People:
             raise self._damaged(path, name)
         return Person(name, model, points)
 
+    def others(self, person: Person) -> list[Person]:
+        """Who else was enrolled with the same model; damaged files are nobody's."""
+        found = []
+        for name in self.names():
+            with suppress(UserError):
+                if name != person.name and (other := self.get(name)).model == person.model:
+                    found.append(other)
+        return [o for o in found if o.points.shape[1] == person.points.shape[1]]
+
+    def keep_model(self, model: Path, called: str) -> None:
+        """Keep a copy of the model that somebody is to be enrolled with; those before it stay.
+
+        Args:
+            model: its file.
+            called: its digest.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        kept = self._models / f"{called}.onnx"
+        try:
+            if kept.exists():
+                kept.touch()  # the newest one is what the next is enrolled with
+                return
+            self._models.mkdir(parents=True, exist_ok=True)
+            with whole_file(kept) as draft:
+                shutil.copyfile(model, draft)
+        except OSError as error:
+            raise UserError(f"cannot keep the model: {error.strerror}") from None
+
     def keep(self, person: Person) -> None:
         """Write somebody, in place of whoever had the name; only the user can read it.
 
@@ -107,6 +141,9 @@ class People:
         """
         path = self._path(name)
         try:
+            # What a kill left half written shows their face as well.
+            for draft in self._folder.glob(f".{glob.escape(path.name)}.*.draft"):
+                draft.unlink(missing_ok=True)
             path.unlink()
         except FileNotFoundError:
             raise UserError(f"there is no '{name}'; see 'facectrl-fast people list'") from None

@@ -20,7 +20,7 @@ from facectrl_fast.config import (
     TRACKERS,
     RunOptions,
 )
-from facectrl_fast.errors import UsageError, UserError, printable
+from facectrl_fast.errors import UsageError, UserError, is_unicode, printable
 from facectrl_fast.player.names import check_player_name
 
 ALL = "all"
@@ -63,7 +63,7 @@ class Kind:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+    if not isinstance(value, str) or not value.strip() or "\0" in value or not is_unicode(value):
         raise ValueError
     return value
 

@@ -50,7 +50,7 @@ class Players(Protocol):
         ...
 
     def give_up(self) -> None:
-        """Ask for nothing more; ``player_settled`` follows, once what was asked for has come."""
+        """Ask no more for what is under way; ``player_settled`` or ``player_given_up`` follows."""
         ...
 
     def close(self) -> None:
@@ -307,6 +307,11 @@ class Watcher:
         self._tell()
         if self._ended and not self._unsettled:
             self._loop.quit()
+
+    def player_given_up(self, name: str) -> None:
+        """See PlayerEvents."""
+        self._unsettled.discard(name)
+        self._policy.given_up(name)
 
     # What the camera shows.
 

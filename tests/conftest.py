@@ -130,6 +130,9 @@ class Events:
     def player_settled(self, name, status):
         self._note("settled", name, status)
 
+    def player_given_up(self, name):
+        self._note("given up", name)
+
     def wait(self, wish, seconds=15.0):
         """Run the loop until the wish is met; False after ``seconds``."""
         if wish():

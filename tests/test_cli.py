@@ -8,6 +8,8 @@ import sys
 import time
 from textwrap import dedent
 
+import cv2
+import numpy as np
 import pytest
 
 from facectrl_fast.cli import _COMMANDS, main
@@ -285,6 +287,32 @@ def test_a_signal_ends_it_cleanly_while_it_still_starts(name):
         [sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_recording_is_not_written_over_itself(make_video, capsys):
+    video = make_video()
+    before = video.read_bytes()
+    again = video.parent / "." / video.name
+    assert main(["run", "--dry-run", "--source", str(video), "--record", str(again)]) == 2
+    assert "is the recording to look at" in capsys.readouterr().err
+    assert video.read_bytes() == before
+
+
+def test_a_picture_is_not_drawn_over(tmp_path, capsys):
+    picture = tmp_path / "me.png"
+    cv2.imwrite(str(picture), np.zeros((80, 80, 3), np.uint8))
+    before = picture.read_bytes()
+    assert main(["detect", str(picture), "--out", str(picture)]) == 1
+    assert "is the picture itself" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [["detect", "a\udcff.jpg"], ["run", "--source", "a\udcff.mp4"]])
+def test_names_that_are_no_text_are_refused(command, capsys):
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "is no text in UTF-8: rename it" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_doctor_names_what_is_wrong(no_bus):

@@ -8,9 +8,10 @@ from facectrl_fast.build import build_analyzer
 from facectrl_fast.cli import main
 from facectrl_fast.config import RunOptions
 from facectrl_fast.errors import UserError
-from facectrl_fast.models import user_identity_model
+from facectrl_fast.models import user_identity_models
 from facectrl_fast.people import People, Person
 from facectrl_fast.types import Verdict
+from facectrl_fast.vision.identity import IdentityModel
 from tests.models import brightness_identity
 from tests.pictures import as_frames, portrait, write_recording
 
@@ -40,7 +41,8 @@ def test_a_recording_makes_somebody_known(tmp_path, model, capsys):
     video = write_recording(tmp_path / "ada.mp4")
     assert enroll("Ada", "--source", video, "--identity-model", model) == 0
     assert "'Ada' is known by 16 faces" in capsys.readouterr().out
-    assert user_identity_model().read_bytes() == model.read_bytes()
+    (kept,) = user_identity_models().iterdir()
+    assert kept.read_bytes() == model.read_bytes()
     assert verdict(1.0) is Verdict.PRESENT
     assert verdict(0.4) is Verdict.UNSURE
 
@@ -65,6 +67,32 @@ def test_who_looks_the_same_to_the_model_is_told_of(tmp_path, model, capsys):
     assert enroll("Ada", picture, "--identity-model", model) == 0
     assert enroll("Bob", picture) == 0
     assert "can hardly tell 'Bob' from 'Ada'" in capsys.readouterr().out
+
+
+def test_another_model_for_somebody_else_leaves_who_was_known_as_they_were(tmp_path, model):
+    video = write_recording(tmp_path / "ada.mp4")
+    picture = tmp_path / "bob.png"
+    cv2.imwrite(str(picture), portrait(0.9))
+    assert enroll("Ada", "--source", video, "--identity-model", model) == 0
+    another = brightness_identity(tmp_path / "another.onnx", similarity=-0.03)
+    assert another.read_bytes() != model.read_bytes()
+    assert enroll("Bob", picture, "--identity-model", another) == 0
+    assert verdict(1.0) is Verdict.PRESENT
+    assert enroll("Cy", picture) == 0
+    assert People().get("Cy").model == People().get("Bob").model, "the newest one is used"
+
+
+def test_who_is_nearer_to_somebody_else_is_not_the_owner(tmp_path, model):
+    digest = IdentityModel(model).digest
+    picture = np.clip(portrait(0.9), 0, 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "ada.png"), picture)
+    assert enroll("Ada", tmp_path / "ada.png", "--identity-model", model) == 0
+    points = People().get("Ada").points
+    assert verdict(1.0) is Verdict.PRESENT
+    People().keep(Person("Ada", digest, points + 0.05))
+    assert verdict(1.0) is Verdict.PRESENT
+    People().keep(Person("Bob", digest, points))
+    assert verdict(1.0) is Verdict.UNSURE
 
 
 def test_faces_of_several_people_make_nobody_known(tmp_path, model, capsys):

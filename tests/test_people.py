@@ -51,6 +51,16 @@ def test_who_is_removed_is_gone(people):
         people.get("Ada")
 
 
+def test_what_a_kill_left_half_written_goes_with_them(people, tmp_path):
+    people.keep(Person("Ada", "digest", POINTS))
+    theirs, another = (tmp_path / f"people/.{name}.json.4711.draft" for name in ("Ada", "Adam"))
+    theirs.write_text("a face")
+    another.write_text("a face")
+    people.remove("Ada")
+    assert not theirs.exists()
+    assert another.exists()
+
+
 @pytest.mark.parametrize("name", ["", "../Ada", "a/b", ".hidden", "Ada\n", "x" * 65])
 def test_names_cannot_lead_elsewhere(people, name):
     with pytest.raises(UserError, match="is no name"):

@@ -1,13 +1,15 @@
 """Keeps what a frozen network makes of pictures, so that each is looked at once.
 
 An SQLite file: whatever kill comes, a row is there whole or not at all. Rows are found by the
-content of the picture and by what made them, so that changed pictures are looked at anew.
+content of the picture and by what made them, so that changed pictures are looked at anew; each has
+a check sum, since SQLite does not see what a disk changed within a row.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +20,8 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.types import Float32Array
 
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS embeddings "
-    "(maker TEXT, content TEXT, vector BLOB, PRIMARY KEY (maker, content)) WITHOUT ROWID"
+    "CREATE TABLE IF NOT EXISTS checked_embeddings (maker TEXT, content TEXT, vector BLOB, "
+    "sum INTEGER, PRIMARY KEY (maker, content)) WITHOUT ROWID"
 )
 WRITTEN_TOGETHER = 64
 """Rows: a kill loses at most so many."""
@@ -41,6 +43,7 @@ class EmbeddingCache:
         """
         self._path = path
         self._maker = maker
+        self._say = say
         self._fresh: dict[str, bytes] = {}
         """Not written yet; by content."""
         try:
@@ -111,14 +114,24 @@ class EmbeddingCache:
         """What is known of a picture's content; empty where nothing was found in it."""
         if key in self._fresh:
             return self._fresh[key]
-        query = "SELECT vector FROM embeddings WHERE maker = ? AND content = ?"
+        query = "SELECT vector, sum FROM checked_embeddings WHERE maker = ? AND content = ?"
         row = self._rows.execute(query, (self._maker, key)).fetchone()
-        return None if row is None else bytes(row[0])
+        if row is None:
+            return None
+        vector, known = row
+        if not isinstance(vector, bytes) or zlib.crc32(vector) != known:
+            self._say(f"{self._path}: what it says of a picture is damaged; it is looked at anew")
+            return None
+        return vector
 
     def _write(self) -> None:
         """Write together: the file is locked for a moment, not while pictures are looked at."""
-        rows = [(self._maker, key, stored) for key, stored in self._fresh.items()]
-        self._rows.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
+        rows = [
+            (self._maker, key, stored, zlib.crc32(stored)) for key, stored in self._fresh.items()
+        ]
+        self._rows.executemany(
+            "INSERT OR REPLACE INTO checked_embeddings VALUES (?, ?, ?, ?)", rows
+        )
         self._rows.commit()
         self._fresh.clear()
 

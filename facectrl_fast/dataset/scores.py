@@ -92,7 +92,7 @@ def _published(
                 problems.check(len(sides[0]) + len(sides[1]), MOST_PROBLEMS)
                 if min(map(len, sides)) < 5:
                     raise UserError(f"{train} and {test.name} name fewer than 5 pictures each")
-                if set(sides[0]) & set(sides[1]):
+                if {p.path for p in sides[0]} & {p.path for p in sides[1]}:
                     raise UserError(f"{train} and {test.name} share pictures")
                 return sides
     raise UserError(f"{folder} has no train.txt and test.txt; use --split random")

@@ -122,6 +122,12 @@ class Policy:
         if known.status is Status.PLAYING:
             known.paused_by_us = False
 
+    def given_up(self, player: str) -> None:
+        """What we asked of a player is waited for no more; comes it yet, it is ours."""
+        known = self._players.get(player)
+        if known is not None:
+            known.late, known.expected = known.expected, None
+
     def decide(self, decision: Decision) -> list[Action]:
         """What a decision calls for; nothing where it is the one in force already."""
         if decision.verdict is self._decided:

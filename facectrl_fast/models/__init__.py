@@ -17,8 +17,9 @@ DEMO_PHOTO = _HERE / "astronaut.jpg"
 
 def user_data() -> Path:
     """Where the user's own model and calibration sessions are."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "facectrl-fast"
+    base = Path(os.environ.get("XDG_DATA_HOME", ""))
+    # The specification has relative ones ignored.
+    return (base if base.is_absolute() else Path.home() / ".local" / "share") / "facectrl-fast"
 
 
 def user_model() -> Path:
@@ -26,9 +27,9 @@ def user_model() -> Path:
     return user_data() / "headphones.onnx"
 
 
-def user_identity_model() -> Path:
-    """Where ``enroll`` keeps the model that it used."""
-    return user_data() / "identity.onnx"
+def user_identity_models() -> Path:
+    """Where ``enroll`` keeps the models that people were enrolled with, called by their digest."""
+    return user_data() / "identity"
 
 
 def default_model() -> Path:

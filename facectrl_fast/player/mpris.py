@@ -49,6 +49,9 @@ class PlayerEvents(Protocol):
     def player_settled(self, name: str, status: Status | None) -> None:
         """What was asked of a player is over; its status now, None if it does not say."""
 
+    def player_given_up(self, name: str) -> None:
+        """What was asked of a player is not waited for any more; it may do it yet."""
+
 
 @dataclass
 class _Player:
@@ -132,10 +135,11 @@ class MprisPlayers:
         self._ask_bus("ListNames", (), self._names_listed)
 
     def give_up(self) -> None:
-        """Ask for nothing more; ``player_settled`` follows, once what was asked for has come."""
+        """Ask no more for what is under way; ``player_settled`` or ``player_given_up`` follows."""
         for owner, pending in list(self._pending.items()):
             if pending.asked:
-                pending.asked = ATTEMPTS
+                self._forget_pending(owner)
+                self._events.player_given_up(pending.action.player)
             else:
                 self._settle(owner, pending.action, None)
 

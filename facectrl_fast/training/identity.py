@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -336,7 +337,7 @@ def train_identity(
 
     model = out / MODEL
     apart = write_checked(proto, model, disagreement, TOLERANCE)
-    report = write_report(out / REPORT, description, left_out, module.history, apart)
+    report = write_report(out / REPORT, description, left_out, judged, module.history, apart)
     return IdentityResult(model, report, apart, judged.roc_auc, judged.accuracy(threshold))
 
 
@@ -377,14 +378,15 @@ def embed_people(
     if faceless > MOST_FACELESS * len(pictures):
         raise UserError(f"in {faceless} of {len(pictures)} pictures no face is found")
     names = [name for _, name in there]
-    kept = sorted({name for name in names if names.count(name) > 1})
+    kept = sorted(name for name, count in Counter(names).items() if count > 1)
+    numbers = {name: number for number, name in enumerate(kept)}
     if faceless:
         say(f"left out: {faceless} pictures in which no face is found")
     if len(kept) < 2:
         raise UserError("there are no two people with two faces each")
-    features = np.stack([vector for vector, name in there if name in kept])
+    features = np.stack([vector for vector, name in there if name in numbers])
     features = features.reshape(len(features), VARIANTS, -1)
-    return features, np.array([kept.index(name) for name in names if name in kept], np.int64)
+    return features, np.array([numbers[name] for name in names if name in numbers], np.int64)
 
 
 def _cross_validate(
@@ -460,9 +462,14 @@ def _run(backbone: Backbone) -> Callable[[Float32Array], Float32Array]:
         session = ort.InferenceSession(
             backbone.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+        # Some that load cannot run at this size.
+        blank = np.zeros((1, 1, backbone.height, backbone.width), np.float32)
+        whole = np.isfinite(session.run([OUTPUT], {INPUT: blank})[0]).all()
     except Exception as error:  # ONNX Runtime raises a class of its own for each status
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"backbone {backbone.name} cannot be run: {reason}") from None
+    if not whole:
+        raise UserError(f"backbone {backbone.name} makes of a gray picture what is no number")
 
     def run(crops: Float32Array) -> Float32Array:
         return np.asarray(session.run([OUTPUT], {INPUT: crops})[0], np.float32)

@@ -15,6 +15,7 @@ def write_report(
     out: Path,
     description: IdentityDescription,
     left_out: Mapping[str, Verification],
+    judged: Verification,
     history: Sequence[dict[str, float]],
     disagreement: float,
 ) -> Path:
@@ -24,13 +25,13 @@ def write_report(
         out: report.html; the pictures and card.md go into its folder.
         description: of the exported model.
         left_out: pairs of people left out, by what judged them.
+        judged: those of them that the model's threshold was chosen by.
         history: of each epoch, the losses and metrics.
         disagreement: between PyTorch and ONNX Runtime.
 
     Raises:
         UserError: something cannot be written.
     """
-    judged = list(left_out.values())[-1]
     title = "ROC AUC, validation"
     return write_page(
         out,

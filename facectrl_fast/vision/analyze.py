@@ -8,6 +8,7 @@ from facectrl_fast.types import Face, Frame, Verdict
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.locate import Locator
+from facectrl_fast.vision.recognize import Recognizer
 
 CUT = 1 / 3
 """Share of the picture that moved from which on it may show somebody else."""
@@ -68,9 +69,10 @@ class FrameAnalyzer:
         self._gate.analysed(now)
         return self._last
 
-    def use(self, classifier: Classifier) -> None:
-        """Judge by this one from now on."""
+    def use(self, classifier: Classifier | None, recognizer: Recognizer | None = None) -> None:
+        """Judge by these from now on."""
         self._classifier = classifier
+        self._locator.use(recognizer)
         self._last = None
 
     def forget(self) -> None:

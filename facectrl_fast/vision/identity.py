@@ -26,7 +26,7 @@ import numpy as np
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import digest
-from facectrl_fast.models import user_identity_model
+from facectrl_fast.models import user_identity_models
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.model_file import (
     common_entries,
@@ -143,15 +143,20 @@ class IdentityModel:
         return np.asarray(points, np.float32)
 
 
-def open_identity_model(path: Path | None) -> IdentityModel:
-    """A file's model; that of ``enroll`` by default.
+def open_identity_model(path: Path | None, kept: str | None = None) -> IdentityModel:
+    """A model that recognises people.
+
+    Args:
+        path: its file; None for one that ``enroll`` kept.
+        kept: the digest of that; None for the newest one.
 
     Raises:
         UserError: it cannot be used, or there is none.
     """
     if path is None:
-        path = user_identity_model()
-        if not path.exists():
+        found = user_identity_models().glob(f"{kept or '[0-9a-f]*'}.onnx")
+        path = max(found, key=lambda p: p.stat().st_mtime, default=None)
+        if path is None:
             raise UserError(
                 "there is no model that recognises people: make one with 'facectrl-fast train "
                 "identity', and enroll with it (--identity-model FILE)"

@@ -68,6 +68,12 @@ class Locator:
         """Whether there are faces in the frame looked at last, but none that counts."""
         return self._face is not None and not self._counts
 
+    def use(self, recognizer: Recognizer | None) -> None:
+        """Whose faces count from now on."""
+        self._recognizer = recognizer
+        self._counts = True
+        self._face = None
+
     def forget(self) -> None:
         """The camera was away: start with a search."""
         self._face = None

@@ -8,6 +8,7 @@ somebody else's, it is looked at again.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,15 +52,19 @@ class _Known:
 class Recognizer:
     """Tells the owner's face from others."""
 
-    def __init__(self, model: IdentityModel, points: Float32Array) -> None:
+    def __init__(
+        self, model: IdentityModel, points: Float32Array, others: Sequence[Float32Array] = ()
+    ) -> None:
         """Know somebody.
 
         Args:
             model: makes points of faces.
             points: the owner's, (n, d), of the same model.
+            others: those of other people: who is nearer to one of them is not the owner.
         """
         self._model = model
         self._points = points
+        self._others = others
         self.threshold = _threshold(model.description.similarity, points)
         """The similarity above which a face is the owner's."""
         self._known: list[_Known] = []
@@ -112,7 +117,10 @@ class Recognizer:
     def _likeness(self, frame: Frame, face: Face) -> float:
         self.looks += 1
         point = self._model.embed_face(frame.array, frame.pixel_format, face.box)
-        return float(_to_nearest(similarity(self._points, point)))
+        own, *others = (
+            float(_to_nearest(similarity(each, point))) for each in (self._points, *self._others)
+        )
+        return own if own >= max(others, default=own) else float("-inf")
 
 
 def _to_nearest(alike: Float32Array) -> Float32Array:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -74,6 +76,20 @@ def test_a_damaged_cache_is_made_anew(tmp_path, picture):
     path.write_bytes(content)
     get(tmp_path, picture, make, said=said)
     assert "is damaged; it is made anew" in said[0]
+    assert len(make.asked) == 2
+
+
+@pytest.mark.parametrize("vector", [np.full(3, 9, "<f4").tobytes(), b"odd", "text", None])
+def test_a_vector_that_changed_on_the_disk_is_made_anew(tmp_path, picture, vector):
+    make, said = Maker(), []
+    get(tmp_path, picture, make)
+    with closing(sqlite3.connect(tmp_path / "cache/embeddings.sqlite")) as rows:
+        rows.execute("UPDATE checked_embeddings SET vector = ?", (vector,))
+        rows.commit()
+    np.testing.assert_array_equal(get(tmp_path, picture, make, said=said), [5, 5, 5])
+    assert len(make.asked) == 2
+    assert "is damaged; it is looked at anew" in said[0]
+    np.testing.assert_array_equal(get(tmp_path, picture, make), [5, 5, 5])
     assert len(make.asked) == 2
 
 

@@ -55,9 +55,12 @@ def test_a_set_without_a_published_split_will_do_where_none_is_wanted(folder):
 def test_a_published_split_has_to_be_one(folder):
     lists = folder / "train_test_files"
     text = (lists / "test.txt").read_text()
-    (lists / "test.txt").write_text((lists / "train.txt").read_text())
-    with pytest.raises(UserError, match="share pictures"):
-        read_scores(folder, published=True)
+    same = (lists / "train.txt").read_text()
+    # Whatever number they have there.
+    for shared in (same, "".join(f"{line}9\n" for line in same.splitlines())):
+        (lists / "test.txt").write_text(shared)
+        with pytest.raises(UserError, match="share pictures"):
+            read_scores(folder, published=True)
     (lists / "test.txt").write_text(text.splitlines()[0])
     with pytest.raises(UserError, match="fewer than 5 pictures"):
         read_scores(folder, published=True)

@@ -276,7 +276,7 @@ def test_a_pause_that_comes_when_we_look_away_already_is_ours(loop, bus_address,
         yield lambda: player.asked
         desk.watcher.suspend(State.LOCKED)
         player.become(PAUSED)
-        yield lambda: not desk.watcher._unsettled
+        yield desk.status("a", PAUSED)
         desk.watcher.resume(State.LOCKED)
         yield desk.shows(ON)
         assert player.status is PLAYING
