@@ -47,7 +47,7 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
     """
     detector = open_detector(options.detector, options.detector_model)
     tracker = open_tracker(options.tracker)
-    recognizer = _recognizer(options)
+    recognizer = open_recognizer(options)
     gate, locator = Gate(), Locator(detector, tracker, recognizer)
     classifier = _classifier(options)
     if profile is not None:
@@ -68,7 +68,12 @@ def _classifier(options: RunOptions) -> Classifier | None:
     return Classifier(options.model or default_model()) if options.mode == "headphones" else None
 
 
-def _recognizer(options: RunOptions) -> Recognizer | None:
+def open_recognizer(options: RunOptions) -> Recognizer | None:
+    """What tells the owner from others; None where all faces count.
+
+    Raises:
+        UserError: the owner is not enrolled, or the model cannot be used.
+    """
     if options.owner is None:
         return None
     owner, people = options.owner, People()
@@ -123,7 +128,7 @@ def build_watcher(
 
     def reload() -> None:
         try:
-            analyzer.use(_classifier(options), _recognizer(options))
+            analyzer.use(_classifier(options), open_recognizer(options))
         except UserError as error:
             log.warning("%s; going on with the model as it was", error)
         else:

@@ -47,6 +47,7 @@ def examine(options: RunOptions) -> int:
         ("players", lambda: _players(options)),
         ("model", lambda: _model(options.model or default_model())),
         ("detector", lambda: open_detector(options.detector, options.detector_model).name),
+        ("owner", lambda: _owner(options)),
         ("native code", lambda: f"kernels for {', '.join(instruction_sets())}"),
         ("options", _options),
         ("program", lambda: _program(running)),
@@ -141,6 +142,13 @@ def _model(path: Path) -> str:
         return f"packaged{figure}; 'facectrl-fast calibrate' teaches it your headphones"
     days = (time.time() - path.stat().st_mtime) / 86400
     return f"{path}{figure}, {days:.0f} days old"
+
+
+def _owner(options: RunOptions) -> str:
+    from facectrl_fast.build import open_recognizer
+
+    known = open_recognizer(options)
+    return "everybody's headphones count" if known is None else f"only {options.owner}'s count"
 
 
 def _options() -> str:

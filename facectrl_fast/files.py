@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,17 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """A name beside ``path`` to write to; becomes ``path`` where the block ends well.
 
+    A link stays one, and what was there before keeps who may read it.
+
     Raises:
         OSError: it cannot be renamed.
     """
+    path = path.resolve()
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         yield draft
+        if path.exists():
+            shutil.copymode(path, draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

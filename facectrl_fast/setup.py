@@ -75,17 +75,21 @@ class Setup:
         return answer in ("", "y", "yes")
 
     def _choose_camera(self) -> None:
-        from facectrl_fast.capture.cameras import CameraDirectory
+        from facectrl_fast.capture.cameras import AUTO, CameraDirectory
         from facectrl_fast.capture.video_node import NodeKind
 
-        nodes = [node for node in CameraDirectory().nodes() if node.kind is NodeKind.CAMERA]
+        directory = CameraDirectory()
+        nodes = [node for node in directory.nodes() if node.kind is NodeKind.CAMERA]
         if not nodes:
             raise UserError("there is no camera; plug one in")
+        usual = chosen = directory.find(self._options.source)
+        if chosen not in nodes:
+            nodes.append(chosen)
         for number, node in enumerate(nodes, 1):
             print(f"  {number}  {node}")
-        chosen = nodes[0]
         if self._ask and len(nodes) > 1:
-            text = _answer(f"Which one? [1 to {len(nodes)}, default 1] ") or "1"
+            default = str(nodes.index(usual) + 1)
+            text = _answer(f"Which one? [1 to {len(nodes)}, default {default}] ") or default
             if not text.isdecimal() or not 1 <= int(text) <= len(nodes):
                 raise UserError(f"there is no camera '{text}'")
             chosen = nodes[int(text) - 1]
@@ -95,7 +99,8 @@ class Setup:
                 take_picture(str(chosen.path), self._options.backend, picture)
             if self._ask:
                 _answer(f"What it sees is in {picture}; Enter goes on and deletes it. ")
-        if len(nodes) > 1 and self._wanted(f"Use {chosen} always?"):
+        new = chosen != usual or self._options.source == AUTO
+        if new and len(nodes) > 1 and self._wanted(f"Use {chosen} always?"):
             remember("source", chosen.by_id or chosen.card)
         self._options = replace(self._options, source=str(chosen.path))
 

@@ -1,13 +1,17 @@
 """The first run, step by step, and the doctor that begins it."""
 
+import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from facectrl_fast import service, setup
+from facectrl_fast.capture.camera_mode import CameraMode
 from facectrl_fast.capture.cameras import CameraDirectory
+from facectrl_fast.capture.video_node import LOOPBACK_DRIVER, NodeKind, VideoNode
 from facectrl_fast.cli import main
 from facectrl_fast.config import RunOptions
 from facectrl_fast.decide.policy import Status
@@ -77,6 +81,44 @@ def test_trying_it_touches_no_player_and_ends_by_itself(make_video, monkeypatch,
     assert Setup(options, skipped, ask=False).run() == 0
     assert time.monotonic() - begin < 10
     assert "no player is touched" in capsys.readouterr().out
+
+
+class Cameras(CameraDirectory):
+    """Two, of which another program's is the first."""
+
+    def nodes(self):
+        camera, modes = NodeKind.CAMERA, (CameraMode("YUYV", 640, 480),)
+        return [
+            VideoNode(Path("/dev/video0"), "OBS", camera, LOOPBACK_DRIVER, modes=modes),
+            VideoNode(Path("/dev/video2"), "Logi C920", camera, "uvcvideo", modes=modes),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"), [("auto", 'source = "Logi C920"'), ("obs", ""), ("logi", "")]
+)
+def test_a_camera_that_was_named_is_kept(monkeypatch, tmp_path, source, kept):
+    monkeypatch.setattr("facectrl_fast.capture.cameras.CameraDirectory", Cameras)
+    monkeypatch.setattr(setup, "take_picture", lambda *_: None)
+    monkeypatch.setattr("facectrl_fast.doctor.examine", lambda options: 0)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    others = frozenset({"calibrate", "try", "service"})
+    assert Setup(RunOptions(source=source), others, ask=False).run() == 0
+    config = config_path()
+    assert (config.read_text().strip() if config.exists() else "") == kept
+
+
+def test_a_linked_configuration_stays_linked_and_private(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("preview = true\n")
+    real.chmod(0o600)
+    config_path().parent.mkdir(parents=True)
+    config_path().symlink_to(real)
+    setup.remember("source", "logi")
+    assert config_path().is_symlink()
+    assert real.read_text() == 'preview = true\nsource = "logi"\n'
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
 
 
 def test_the_picture_it_takes(make_video, tmp_path):
