@@ -328,7 +328,7 @@ void check_shrink(int shrink) {
 }
 
 struct PyDevice {
-    std::unique_ptr<V4l2Device> device;
+    std::shared_ptr<V4l2Device> device;
 
     const V4l2Device& open() const {
         if (!device) throw py::value_error("the device is closed");
@@ -336,12 +336,13 @@ struct PyDevice {
     }
 
     // Asks without the GIL, since a camera may first have to wake up. Safe: no Python object is
-    // touched, and the caller's reference keeps the device.
+    // touched, and what is asked stays open until it has answered, whoever closes it meanwhile.
     template <class Question>
     auto ask(Question question) const {
-        const V4l2Device& asked = open();
+        open();
+        const std::shared_ptr<const V4l2Device> asked = device;
         const py::gil_scoped_release unlocked;
-        return question(asked);
+        return question(*asked);
     }
 };
 
@@ -529,7 +530,7 @@ PYBIND11_MODULE(_native, m) {
         .def(py::init([](const std::string& path) {
                  // Safe: as in PyDevice::ask.
                  const py::gil_scoped_release unlocked;
-                 return PyDevice{std::make_unique<V4l2Device>(SystemCalls::real(), path)};
+                 return PyDevice{std::make_shared<V4l2Device>(SystemCalls::real(), path)};
              }),
              py::arg("path"))
         .def_property_readonly("driver", [](const PyDevice& d) { return decoded(d.open().identity().driver); })
@@ -577,7 +578,7 @@ PYBIND11_MODULE(_native, m) {
             py::arg("format"), py::arg("width"), py::arg("height"))
         .def("close", [](PyDevice& d) {
             const auto device = std::move(d.device);
-            // Safe: the device is nobody else's any more.
+            // Safe: no Python object is touched; whoever still asks shares the device.
             const py::gil_scoped_release unlocked;
         });
 

@@ -58,7 +58,7 @@ def read_folder(folder: Path) -> list[LabelledPicture]:
             f"dataset {folder} is not a folder; it should hold on/ and off/ with pictures"
         )
     pictures: list[LabelledPicture] = []
-    sources = _manifest_sources(folder)
+    sources = read_manifest(folder)
     for label, name in enumerate(LABELS):
         found = read_label(folder / name, label, sources)
         if len(found) < 2:
@@ -109,7 +109,12 @@ def name_group(stem: str) -> str | None:
     return re.split(r"__|-\d+-", stem, maxsplit=1)[0]
 
 
-def _manifest_sources(folder: Path) -> dict[str, str]:
+def read_manifest(folder: Path) -> dict[str, str]:
+    """The sources of a dataset's pictures by their names, as its manifest.csv tells, if any.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         with (folder / "manifest.csv").open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))

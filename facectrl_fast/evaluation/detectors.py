@@ -134,7 +134,7 @@ def recording_pictures(
     Raises:
         UserError: something cannot be read.
     """
-    known = None if boxes is None else _read_boxes(boxes)
+    known = None if boxes is None else read_boxes(boxes)
     for number, image in enumerate(_frames(recording)):
         if image is None:
             continue
@@ -182,7 +182,12 @@ def _numbers(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _read_boxes(path: Path) -> list[Box]:
+def read_boxes(path: Path) -> list[Box]:
+    """The boxes of a text with a line ``x,y,w,h`` a frame.
+
+    Raises:
+        UserError: it cannot be read, or a line is none.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

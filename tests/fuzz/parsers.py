@@ -59,7 +59,7 @@ def truth(content: bytes) -> None:
 
 
 def annotations(content: bytes) -> None:
-    """WIDER FACE's format; boxes as text."""
+    """WIDER FACE's format."""
     from facectrl_fast.dataset.wider import read_wider
 
     with folder() as made, refusals():
@@ -73,6 +73,16 @@ def annotations(content: bytes) -> None:
         str(problems)
 
 
+def boxes(content: bytes) -> None:
+    """Where the face is in each frame of a recording."""
+    from facectrl_fast.evaluation.detectors import read_boxes
+
+    with folder() as made, refusals():
+        (made / "boxes.txt").write_bytes(content)
+        for box in read_boxes(made / "boxes.txt"):
+            assert min(box[2:]) >= 0
+
+
 def crop_index(content: bytes) -> None:
     """The index of collected crops."""
     from facectrl_fast.dataset.crop_index import INDEX, read_index
@@ -81,6 +91,15 @@ def crop_index(content: bytes) -> None:
         (made / INDEX).write_bytes(content)
         for record in read_index(made).values():
             assert min(record.box[2:]) > 0
+
+
+def manifest(content: bytes) -> None:
+    """Where the pictures of a dataset came from."""
+    from facectrl_fast.dataset.folder import read_manifest
+
+    with folder() as made, refusals():
+        (made / "manifest.csv").write_bytes(content)
+        read_manifest(made)
 
 
 def labels(content: bytes) -> None:
@@ -156,7 +175,9 @@ PARSERS: dict[str, Callable[[bytes], None]] = {
         config,
         truth,
         annotations,
+        boxes,
         crop_index,
+        manifest,
         labels,
         triplets,
         person,

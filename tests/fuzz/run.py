@@ -31,6 +31,8 @@ SANITIZE = ("-fsanitize=fuzzer-no-link,address,undefined", "-fno-sanitize-recove
 NATIVE = sorted(path.stem for path in (HERE / "native").glob("*.cpp"))
 LONGEST = 20
 """Seconds that one input may take."""
+LARGEST = 16384
+"""Bytes of an input: a number may have more digits than Python reads."""
 
 
 def build_native(names: Sequence[str], out: Path, core: Path = CORE) -> dict[str, list[str]]:
@@ -63,6 +65,7 @@ def fuzz(
     options = [
         f"-max_total_time={seconds}",
         f"-timeout={LONGEST}",
+        f"-max_len={LARGEST}",
         "-rss_limit_mb=3000",
         "-print_final_stats=1",
         f"-artifact_prefix={work / name}/",

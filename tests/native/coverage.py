@@ -22,7 +22,7 @@ WORK = ROOT / "build" / "coverage"
 TREE = WORK / "tree"
 BIN = Path(sys.executable).parent
 SUITES = ("tests/vision", "tests/capture", "tests/decide", "tests/test_demo.py")
-PROGRAMS = {"kernel_bounds.cpp": (), "v4l2_capture.cpp": (), "frame_ring_stress.cpp": ("2000",)}
+PROGRAMS = {"kernels.cpp": (), "v4l2_capture.cpp": (), "frame_ring_stress.cpp": ("2000",)}
 
 
 def main() -> int:

@@ -44,8 +44,9 @@ def test_the_capture_gets_along_with_a_camera_that_misbehaves(tmp_path, sanitize
     assert out.endswith("done\n")
 
 
-def test_kernels_touch_only_their_own_memory(tmp_path):
-    assert passed(run(build(tmp_path, ADDRESS, "kernel_bounds.cpp"))) == "done\n"
+@pytest.mark.parametrize("sanitizer", [THREAD, ADDRESS])
+def test_kernels_touch_only_their_own_memory_and_share_none(tmp_path, sanitizer):
+    assert passed(run(build(tmp_path, sanitizer, "kernels.cpp"))) == "done\n"
 
 
 @pytest.mark.parametrize(
@@ -53,19 +54,15 @@ def test_kernels_touch_only_their_own_memory(tmp_path):
     [
         pytest.param(
             ADDRESS,
-            "kernel_bounds.cpp",
-            # The wide loads read past the end of the last row.
-            (
-                "gray_row_avx2.cpp",
-                "i * Format::kStep + Format::kReads <= n * Format::kStep",
-                "i < n",
-            ),
+            "kernels.cpp",
+            # One pixel past the end of the last row.
+            ("gray_row.cpp", "for (int i = 0; i < n; ++i) acc", "for (int i = 0; i <= n; ++i) acc"),
             "heap-buffer-overflow",
             id="address",
         ),
         pytest.param(
             ADDRESS,
-            "kernel_bounds.cpp",
+            "kernels.cpp",
             # A fixed point that is too fine for an int.
             (
                 "gate.cpp",
@@ -86,6 +83,18 @@ def test_kernels_touch_only_their_own_memory(tmp_path):
             ),
             "data race",
             id="thread",
+        ),
+        pytest.param(
+            THREAD,
+            "kernels.cpp",
+            # A buffer that all calls share.
+            (
+                "template_match.cpp",
+                "std::vector<int> all(static_cast<std::size_t>(count));",
+                "static std::vector<int> all; all.assign(static_cast<std::size_t>(count), 0);",
+            ),
+            "data race",
+            id="kernels",
         ),
     ],
 )
