@@ -8,12 +8,16 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from facectrl_fast.desktop.remote import NotRunningError, Remote
+from facectrl_fast.desktop.remote import NoAnswerError, NotRunningError, Remote
 from facectrl_fast.mainloop import MainLoop
 from facectrl_fast.report import State
 
 STOPPED = "stopped"
 """The state of a program that does not run."""
+SILENT = "silent"
+"""Of one that does not answer, perhaps for now."""
+ASK_AGAIN = 5.0
+"""Seconds after which that is asked again."""
 
 
 def print_status(as_json: bool) -> int:
@@ -38,8 +42,10 @@ def follow_status(as_json: bool) -> int:
         if as_json or not sys.stdout.isatty():
 
             def show() -> None:
-                values = _values(remote)
+                values = _values_now(remote)
                 print(_json(values) if as_json else _one_line(values), flush=True)
+                if values["State"] == SILENT:
+                    loop.call_later(ASK_AGAIN, show)
 
             remote.follow(loop, show)
             _run(loop)
@@ -59,6 +65,9 @@ def lines(values: dict[str, Any], fresh: bool = True) -> Iterator[str]:
     state = values["State"]
     if state == STOPPED:
         yield "not running; 'facectrl-fast run' or 'facectrl-fast service install' starts it"
+        return
+    if state == SILENT:
+        yield "it does not answer"
         return
     until = values["HeldUntil"]
     more = f" until {_clock(until, now)}" if until else ""
@@ -80,6 +89,14 @@ def _values(remote: Remote) -> dict[str, Any]:
         return remote.status()
     except NotRunningError:
         return {"State": STOPPED}
+
+
+def _values_now(remote: Remote) -> dict[str, Any]:
+    """For whoever goes on asking: one answer that does not come is no end."""
+    try:
+        return _values(remote)
+    except NoAnswerError:
+        return {"State": SILENT}
 
 
 def _json(values: dict[str, Any]) -> str:
@@ -104,7 +121,7 @@ def _live(loop: MainLoop, remote: Remote) -> None:
     with Live(auto_refresh=False) as live:
 
         def show() -> None:
-            first, *rest = lines(_values(remote))
+            first, *rest = lines(_values_now(remote))
             view = Panel("\n".join(rest), title=first, title_align="left", expand=False)
             live.update(view, refresh=True)
 

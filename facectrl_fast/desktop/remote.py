@@ -21,6 +21,10 @@ class NotRunningError(UserError):
     """Nobody has the program's name on the bus."""
 
 
+class NoAnswerError(UserError):
+    """Somebody has it, and does not answer."""
+
+
 class Remote:
     """The running program; a context manager."""
 
@@ -48,7 +52,7 @@ class Remote:
 
         Raises:
             NotRunningError: it does not run.
-            UserError: it does not answer.
+            NoAnswerError: it does not answer.
         """
         properties = self._call("GetAll", "s", (INTERFACE,), PROPERTIES_INTERFACE)
         return {str(name): plain(value) for name, value in properties.items()}
@@ -106,7 +110,9 @@ class Remote:
                     "it does not run; start it with 'facectrl-fast run' or 'facectrl-fast service "
                     "install'"
                 ) from None
-            raise UserError(f"it does not answer: {error.get_dbus_message()}") from None
+            late = name == "org.freedesktop.DBus.Error.NoReply"
+            reason = f"not within {TIMEOUT:g} s" if late else error.get_dbus_message()
+            raise NoAnswerError(f"it does not answer: {reason}") from None
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import time
 
 import pytest
 
+from facectrl_fast import status as status_command
 from facectrl_fast.cli import main
 from facectrl_fast.decide.policy import Status
 from facectrl_fast.desktop.control import Control
-from facectrl_fast.desktop.remote import BUS_NAME, INTERFACE, PATH, Remote
+from facectrl_fast.desktop.remote import BUS_NAME, INTERFACE, PATH, NoAnswerError, Remote
 from facectrl_fast.errors import UserError
 from facectrl_fast.report import State
 from facectrl_fast.types import Command, Verdict
@@ -256,6 +257,34 @@ def test_watching_the_status_prints_a_line_a_change(ask, desk, builtin):
     desk.play(story())
     asked.terminate()
     assert asked.wait(20) == 0
+
+
+def test_watching_the_status_goes_on_where_an_answer_does_not_come(capsys, monkeypatch):
+    answers = [NoAnswerError("it does not answer: not within 5 s"), {"State": "waiting"}]
+
+    class Slow:
+        def status(self):
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            rest = {"Verdict": "", "HeldUntil": 0.0, "Players": {}, "CameraOpen": False}
+            return answer | rest | {"LastAction": "", "Since": 0.0}
+
+        def follow(self, loop, changed):
+            loop.call_later(0, changed)
+            loop.call_later(0.5, loop.quit)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(status_command, "Remote", Slow)
+    monkeypatch.setattr(status_command, "ASK_AGAIN", 0.05)
+    assert status_command.follow_status(as_json=True) == 0
+    told = [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["silent", "waiting"]
 
 
 def test_on_a_terminal_it_is_a_view_that_stays_in_place(desk, builtin):
