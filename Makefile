@@ -15,12 +15,13 @@ SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjp
 MODEL_DATA ?= ../shared/data
 FUZZ_SECONDS ?= 480
 SOAK_MINUTES ?= 30
+FRESH_ROOT ?= /var/tmp/facectrl-fast
 V4L2_VM ?= ../shared/tools/v4l2-vm
 TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockdev upower xvfb xauth faketime
 # Compilers and checkers that look for faults.
 TOOL_PACKAGES := clang libclang-rt-dev clang-tidy valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy instructions native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test docs audit \
+.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy instructions native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test fresh-root docs audit \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -104,6 +105,9 @@ wheel: $(VENV)/.installed-test ## build a wheel and an sdist into dist/
 
 wheel-test: $(VENV)/.installed-test $(VENV)/.installed-tools ## wheels: what is in them, the same bytes each time, the demo from them
 	$(BIN)/pytest -n 2 tests/packaging
+
+fresh-root: ## README's two commands in a bare Debian, timed (asks for root and debootstrap; ten minutes)
+	tests/packaging/fresh_root.sh $(FRESH_ROOT)
 
 docs: $(VENV)/.installed-tools ## the documentation as pages, in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -20,8 +20,8 @@ LOOKS = 3
 """At a face that appears; their median tells whose it is."""
 RENEW = 60.0
 """Seconds after which the owner's face, which is followed, is looked at again."""
-RETRY, SLOWEST = 1.0, 4.0
-"""Seconds after which another's is, first and at most: the owner may have turned away."""
+RETRY, DOUBLINGS = 1.0, 2
+"""Seconds after which another's is, and how often those double: the owner may have turned away."""
 NEAREST = 3
 """Of the enrolled faces, those closest to a face: the others show other poses and other light."""
 REACH = 4.0
@@ -60,11 +60,15 @@ class Recognizer:
         Args:
             model: makes points of faces.
             points: the owner's, (n, d), of the same model.
-            others: those of other people: who is nearer to one of them is not the owner.
+            others: those of other people: who is nearer to one of them is not the owner, unless
+                the model takes those two for one.
         """
         self._model = model
         self._points = points
-        self._others = others
+        same = model.description.similarity
+        self._others = [
+            each for each in others if similarity(points[:, None], each[None]).mean() <= same
+        ]
         self.threshold = _threshold(model.description.similarity, points)
         """The similarity above which a face is the owner's."""
         self._known: list[_Known] = []
@@ -112,7 +116,7 @@ class Recognizer:
         owner = self._counts(known)
         if owner is not (known.likenesses[-1] > self.threshold):
             return 0.0
-        return RENEW if owner else min(RETRY * 2.0 ** (known.looks - LOOKS), SLOWEST)
+        return RENEW if owner else RETRY * 2.0 ** min(known.looks - LOOKS, DOUBLINGS)
 
     def _likeness(self, frame: Frame, face: Face) -> float:
         self.looks += 1

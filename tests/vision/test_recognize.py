@@ -9,7 +9,7 @@ from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.identity import IdentityModel
 from facectrl_fast.vision.locate import Locator
-from facectrl_fast.vision.recognize import LOOKS, RENEW, SLOWEST, Recognizer
+from facectrl_fast.vision.recognize import LOOKS, RENEW, Recognizer
 from facectrl_fast.vision.track import open_tracker
 from tests.models import brightness_identity
 
@@ -116,7 +116,15 @@ def test_a_stranger_who_stays_is_looked_at_ever_more_seldom(recognizer):
     times = np.arange(0, 60, 0.5)
     for frame in frames_of([room(face)] * len(times), times):
         assert not recognizer.is_owner(frame, box(*face))
-    assert recognizer.looks <= LOOKS + 60 / SLOWEST + 2
+    assert recognizer.looks <= LOOKS + 60 / 4 + 2
+
+
+def test_a_stranger_who_stays_for_hours_is_no_trouble(recognizer):
+    face = (60, 80, 40, STRANGER)
+    times = np.arange(0, 3 * 3600, 2.5)
+    for frame in frames_of([room(face)] * len(times), times):
+        assert not recognizer.is_owner(frame, box(*face))
+    assert recognizer.looks > 1100
 
 
 def test_a_picture_is_looked_at_once(recognizer):
