@@ -107,6 +107,8 @@ def _collect(options: argparse.Namespace) -> int:
     folder = options.dataset / options.label
     with looking_away(run.source), CropWriter(folder) as writer:
         tally = collector.run(writer)
+    if tally.kept == 0 and collector.interrupted:
+        raise KeyboardInterrupt
     if tally.kept == 0:
         why = "no face was found" if tally.faceless else "the source showed nothing"
         raise UserError(f"nothing was collected: {why}; look into the camera, in good light")

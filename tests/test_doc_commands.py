@@ -87,6 +87,23 @@ TARGETS = [
 ]
 
 
+ELSEWHERE = {
+    "busctl": "tests/desktop/test_control.py",
+    "systemd-analyze": "tests/test_service.py",
+    "pip": "tests/packaging/test_wheel.py",
+    "git": "tests/test_doc_commands.py",  # what follows it is a target, and among those
+}
+"""Where other programs' commands are run."""
+
+
+def test_what_does_not_run_here_runs_elsewhere():
+    line = re.compile(r"^    (?:\.venv/bin/)?([a-z-]+) .*$", re.MULTILINE)
+    programs = {found for page in PAGES for found in line.findall(page.read_text())}
+    assert programs - {"facectrl-fast", "make"} == ELSEWHERE.keys()
+    for program, test in ELSEWHERE.items():
+        assert program in (ROOT / test).read_text()
+
+
 def test_there_are_some():
     assert len(CASES) > 20
     assert len(TARGETS) >= 2

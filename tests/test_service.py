@@ -56,6 +56,17 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path, monkeypatch, version):
     assert done.returncode == 0
 
 
+def test_systemd_judges_what_it_gives_away(tmp_path):
+    """As the documentation says it."""
+    path = tmp_path / service.NAME
+    path.write_text(service.unit(252))
+    command = ["systemd-analyze", "security", "--offline=yes", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    exposure = float(re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)[1])
+    assert exposure < 5
+
+
 @pytest.mark.parametrize(("prefix", "private"), [("/opt/venv", "yes"), ("/tmp/venv", "no")])
 def test_a_program_below_tmp_must_find_itself(monkeypatch, prefix, private):
     monkeypatch.setattr(service, "__file__", "/opt/venv/facectrl_fast/service.py")

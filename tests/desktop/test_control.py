@@ -3,10 +3,13 @@
 import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +127,23 @@ def test_a_hold_ends_by_itself(desk, builtin):
 
     desk.play(story())
     assert desk.asked == [PAUSE]
+
+
+def test_any_program_may_hold_it_as_the_documentation_says(desk, builtin):
+    builtin("a", PLAYING)
+    text = (Path(__file__).parents[2] / "docs/desktop.md").read_text()
+    command = re.search(r"^    (busctl .*?[^\\])$", text, re.MULTILINE | re.DOTALL)[1]
+
+    def story():
+        yield desk.shows(ON)
+        asked = subprocess.Popen(shlex.split(command.replace("\\\n", "")), stdout=subprocess.PIPE)
+        yield lambda: asked.poll() is not None
+        assert asked.communicate()[0].startswith(b"d ")
+        assert asked.returncode == 0
+        assert desk.watcher.report.state is State.HELD
+        desk.watcher.release()
+
+    desk.play(story())
 
 
 def test_a_player_that_comes_while_it_is_held_switches_no_camera_on(desk, builtin):

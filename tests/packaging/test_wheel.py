@@ -137,6 +137,16 @@ def test_the_demo_runs_from_it_in_a_clean_environment(built, tmp_path, minor):
     run(pip, "install", "--quiet", "--disable-pip-version-check", given)
     told = run(tmp_path / "venv/bin/facectrl-fast", "demo", cwd=tmp_path)
     assert "All as it should be." in told
+    shutil.copytree(ROOT / "examples/plugins", tmp_path / "plugins")
+    asks = (
+        "from facectrl_fast import plugins; print('brightest' in plugins.names(plugins.DETECTORS))"
+    )
+    for command, there in (
+        (["install", "--quiet", "--no-deps", tmp_path / "plugins"], "True"),
+        (["uninstall", "--quiet", "--yes", "facectrl-fast-examples"], "False"),
+    ):
+        run(pip, *command)
+        assert run(tmp_path / "venv/bin/python", "-c", asks, cwd=tmp_path).strip() == there
     if int(tag[3:]) >= 12:
         said = run(tmp_path / "venv/bin/python", "-c", IN_A_SUBINTERPRETER, cwd=tmp_path)
         assert said.count("does not support loading in subinterpreters") == 2, said
