@@ -23,7 +23,7 @@ PLAY, PAUSE = Command.PLAY, Command.PAUSE
 MANAGER = ("/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 SESSION = ("/org/freedesktop/login1/session/c1", "org.freedesktop.login1.Session")
 MOCK = "org.freedesktop.DBus.Mock"
-AT_ONCE = 0.5
+AT_ONCE = 2.0
 """Seconds after a signal in which the camera must be off."""
 
 
