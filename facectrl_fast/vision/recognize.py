@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 
@@ -47,6 +48,8 @@ class _Known:
     doubted: bool = False
     """It may be somebody else's by now."""
     likenesses: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKS))
+    is_owner: bool = False
+    """By the median of those."""
 
 
 class Recognizer:
@@ -92,10 +95,11 @@ class Recognizer:
         # A second look at one picture shows nothing else.
         if now > known.looked and now - known.looked >= self._rest(known):
             known.likenesses.append(self._likeness(frame, face))
+            known.is_owner = median(known.likenesses) > self.threshold
             known.looked = now
             known.looks += 1
             known.doubted = False
-        return self._counts(known)
+        return known.is_owner
 
     def doubt(self) -> None:
         """So much changed that faces may be other people's now: look again."""
@@ -106,17 +110,13 @@ class Recognizer:
         """The camera was away."""
         self._known.clear()
 
-    def _counts(self, known: _Known) -> bool:
-        return float(np.median(known.likenesses)) > self.threshold
-
     def _rest(self, known: _Known) -> float:
         """Seconds between looks: none before there are enough, or where the last one differs."""
         if len(known.likenesses) < LOOKS or known.doubted:
             return 0.0
-        owner = self._counts(known)
-        if owner is not (known.likenesses[-1] > self.threshold):
+        if known.is_owner is not (known.likenesses[-1] > self.threshold):
             return 0.0
-        return RENEW if owner else RETRY * 2.0 ** min(known.looks - LOOKS, DOUBLINGS)
+        return RENEW if known.is_owner else RETRY * 2.0 ** min(known.looks - LOOKS, DOUBLINGS)
 
     def _likeness(self, frame: Frame, face: Face) -> float:
         self.looks += 1
