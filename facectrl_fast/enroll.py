@@ -132,7 +132,7 @@ def _keep(
         )
     person = Person(name, model.digest, kept)
     for other in people.others(person):
-        if similarity(kept[:, None], other.points[None]).mean() > model.description.similarity:
+        if model.confuses(kept, other.points):
             say(f"note: the model can hardly tell '{name}' from '{other.name}'")
     people.keep_model(model.path, model.digest)
     people.keep(person)

@@ -142,6 +142,10 @@ class IdentityModel:
         (points,) = run_session(self._session, None, {self._input_name: batch})
         return np.asarray(points, np.float32)
 
+    def confuses(self, one: Float32Array, other: Float32Array) -> bool:
+        """Whether it takes two people, of points (n, d) and (m, d), for one."""
+        return bool(similarity(one[:, None], other[None]).mean() > self.description.similarity)
+
 
 def open_identity_model(path: Path | None, kept: str | None = None) -> IdentityModel:
     """A model that recognises people.

@@ -68,10 +68,7 @@ class Recognizer:
         """
         self._model = model
         self._points = points
-        same = model.description.similarity
-        self._others = [
-            each for each in others if similarity(points[:, None], each[None]).mean() <= same
-        ]
+        self._others = [each for each in others if not model.confuses(points, each)]
         self.threshold = _threshold(model.description.similarity, points)
         """The similarity above which a face is the owner's."""
         self._known: list[_Known] = []
