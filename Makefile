@@ -21,7 +21,7 @@ TEST_PACKAGES := ffmpeg mpv mpv-mpris playerctl python3-dbusmock systemd umockde
 # Compilers and checkers that look for faults.
 TOOL_PACKAGES := clang libclang-rt-dev clang-tidy valgrind
 
-.PHONY: help demo test test-all test-v4l2 bench bench-camera bench-compare bench-energy sanitize tidy instructions native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test fresh-root docs audit \
+.PHONY: help demo test test-all test-v4l2 test-v4l2-short bench bench-camera bench-compare bench-energy sanitize tidy instructions native-coverage fuzz-short fuzz faults soak-short soak check wheel wheel-test fresh-root docs audit \
 	model detector-model cross-validate clean
 .DEFAULT_GOAL := help
 
@@ -32,21 +32,28 @@ demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 	$(BIN)/facectrl-fast demo
 
 test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
-	$(BIN)/pytest -n auto --dist worksteal -m "not acceptance and not train and not fuzz and not soak and not faults and not packaging"
+	$(BIN)/pytest -n auto --dist worksteal $(COVERAGE) \
+		-m "not acceptance and not train and not fuzz and not soak and not faults and not packaging"
 
-test-all: $(VENV)/.installed-train $(VENV)/.system-test ## also training and acceptance tests (PyTorch, long), and coverage
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term --cov-fail-under=95 \
-		-m "not acceptance and not fuzz and not soak and not faults and not packaging"
-	$(BIN)/pytest -m acceptance
+# 'make test' comes first, as it is for those who have no PyTorch.
+test-all: ## also training and acceptance tests (PyTorch, long), and coverage
+	$(MAKE) test COVERAGE="--cov --cov-report="
+	$(MAKE) $(VENV)/.installed-train
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "train and not acceptance" \
+		--cov --cov-append --cov-report=term --cov-fail-under=95
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "acceptance and not vm"
 
 check: $(VENV)/.installed-train ## ruff and mypy (PyTorch, whose types the training code uses)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-v4l2: $(VENV)/.installed-test $(VENV)/.system-test ## the camera code on the kernel's own drivers, in a virtual machine
+test-v4l2: $(VENV)/.installed-test $(VENV)/.system-test ## cameras of the kernel's own drivers, and the service, in a virtual machine
 	@$(need_v4l2_vm)
-	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs tests/acceptance/test_v4l2.py
+	V4L2_VM=$(V4L2_VM) FACECTRL_TEST_CYCLES=2000 $(BIN)/pytest -rs -m vm
+
+test-v4l2-short: $(VENV)/.installed-test $(VENV)/.system-test ## the same, with the USB webcam alone
+	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs -m vm -k usb_webcam
 
 sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
 	$(BIN)/pytest -n auto tests/native

