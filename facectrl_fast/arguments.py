@@ -592,7 +592,7 @@ def _add_identity_task(tasks: _Commands[_Parser]) -> None:
         "--side",
         type=_positive,
         metavar="PIXELS",
-        help="of the crops, where the backbone leaves that open (default: 160)",
+        help="of the crops, where the backbone leaves that open (default: 112)",
     )
     task.add_argument(
         "--sampling",

@@ -20,6 +20,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +116,15 @@ class IdentityModel:
                 f"{path}: its input or output does not fit its metadata; train it again"
             )
         self.path = path
-        self.digest = digest(path)
-        """What the file is recognised by: points of two models have nothing in common."""
         self.dimensions: int = shapes[1][0]
         """Of a point."""
         self._input_name = inputs[0].name
         self._input: Float32Array = np.zeros((1, 1, height, width), np.float32)
+
+    @cached_property
+    def digest(self) -> str:
+        """What the file is recognised by: points of two models have nothing in common."""
+        return digest(self.path)
 
     def embed_face(self, image: UInt8Array, pixel_format: PixelFormat, box: Box) -> Float32Array:
         """The point (d,) of the face in ``box``.

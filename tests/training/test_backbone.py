@@ -98,9 +98,9 @@ def test_what_cannot_be_used_is_told_in_a_line(tmp_path):
         assert len(str(caught.value).splitlines()) == 1
 
 
-def test_mobilenet_s_sides_are_multiples_of_32(tmp_path):
+def test_mobilenet_s_sides_are_multiples_of_16(tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"")
-    with pytest.raises(UserError, match="multiples of 32"):
+    with pytest.raises(UserError, match="multiples of 16"):
         open_backbone(str(tmp_path / "weights.pth"), side=100)
 
 
