@@ -13,6 +13,8 @@ TORCH := torch==2.13.0
 SYSTEM_PACKAGES := build-essential pkg-config libdbus-1-dev libglib2.0-dev libjpeg-dev dbus \
 	libgl1 python3-dev python3-venv
 MODEL_DATA ?= ../shared/data
+# What 'make test' is asked to count, by 'make test-all'.
+COVERAGE :=
 FUZZ_SECONDS ?= 480
 SOAK_MINUTES ?= 30
 FRESH_ROOT ?= /var/tmp/facectrl-fast
