@@ -54,8 +54,8 @@ test-v4l2: $(VENV)/.installed-test $(VENV)/.system-test ## cameras of the kernel
 	@$(need_v4l2_vm)
 	V4L2_VM=$(V4L2_VM) FACECTRL_TEST_CYCLES=2000 $(BIN)/pytest -rs -m vm
 
-test-v4l2-short: $(VENV)/.installed-test $(VENV)/.system-test ## the same, with the USB webcam alone
-	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs -m vm -k usb_webcam
+test-v4l2-short: $(VENV)/.installed-test $(VENV)/.system-test ## the same, no more than frames of a USB webcam
+	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs -m vm -k test_the_usb_webcam
 
 sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
 	$(BIN)/pytest -n auto tests/native

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.vm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.vm, pytest.mark.timeout(1500)]
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(os.environ.get("V4L2_VM", ROOT.parent / "shared" / "tools" / "v4l2-vm"))
@@ -20,14 +20,14 @@ def run_on_camera():
         pytest.skip(f"no virtual machine with a camera: {TOOL} is missing")
 
     def run(options, tests, **environment):
-        command = [TOOL, *options, "--timeout", "600", "--"]
+        command = [TOOL, *options, "--timeout", "1200", "--"]
         pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", *tests]
         done = subprocess.run(
             [*map(str, command), *pytest_command],
             capture_output=True,
             text=True,
             check=False,
-            timeout=800,
+            timeout=1400,
             cwd=ROOT,
             env=os.environ | {"FACECTRL_TEST_CAMERA": "/dev/video0"} | environment,
         )
@@ -40,10 +40,11 @@ def run_on_camera():
     return run
 
 
+CAPTURE = ["tests/camera/test_frames.py", "tests/camera/test_troubles.py"]
+
+
 def test_the_test_pattern_camera(run_on_camera):
-    """The program itself runs on the webcam below."""
-    files = ["tests/camera/test_frames.py", "tests/camera/test_troubles.py"]
-    run_on_camera(["--driver", "vivid"], files)
+    run_on_camera(["--driver", "vivid"], CAPTURE)
 
 
 @pytest.fixture
@@ -57,9 +58,11 @@ def clip(tmp_path):
 
 
 def test_the_usb_webcam(run_on_camera, clip):
-    run_on_camera(
-        ["--driver", "uvc", "--feed", clip], ["tests/camera"], FACECTRL_TEST_CLIP=str(clip)
-    )
+    run_on_camera(["--driver", "uvc", "--feed", clip], CAPTURE, FACECTRL_TEST_CLIP=str(clip))
+
+
+def test_the_program_on_a_usb_webcam(run_on_camera, clip):
+    run_on_camera(["--driver", "uvc", "--feed", clip], ["tests/camera/test_program.py"])
 
 
 def test_the_loopback_camera(run_on_camera, clip):
