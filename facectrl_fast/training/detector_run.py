@@ -41,7 +41,7 @@ from facectrl_fast.training.engine import (
     first_alone,
     fit_module,
 )
-from facectrl_fast.training.export import to_onnx, write_checked
+from facectrl_fast.training.export import DisagreementError, to_onnx, write_checked
 from facectrl_fast.training.quantise import quantised, with_half_weights
 from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detector_file import DetectorDescription
@@ -52,7 +52,8 @@ EQUAL = 0.002
 TOLERANCE = 1e-4
 """Of a score or of an anchor's side: what deep networks' sums differ by is a tenth of that."""
 ROUNDED = 0.02
-"""Between PyTorch and ONNX Runtime, at most, once the weights are rounded to halves."""
+"""Between PyTorch and ONNX Runtime once the weights are rounded to halves; where it is more, they
+are stored as they are."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
 FALSE_BOXES = 0.02
@@ -217,7 +218,10 @@ def _finish(
         proto, model, lambda draft: _disagreement(network, draft, sample), TOLERANCE
     )
     stored = with_half_weights(proto)
-    write_checked(stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED)
+    try:
+        write_checked(stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED)
+    except DisagreementError:  # the exact one, which is written already, is the one then
+        stored = proto
     judgement = judge_scenes(model, scenes)
     calibration = [
         scene.image[None].astype(np.float32) / np.float32(255)

@@ -24,6 +24,10 @@ from facectrl_fast.vision.model_file import ModelDescription
 TOLERANCE = 1e-5
 
 
+class DisagreementError(UserError):
+    """ONNX Runtime makes something else of a model than PyTorch does."""
+
+
 def export_model(
     network: nn.Module, description: ModelDescription, out: Path, crops: Float32Array
 ) -> float:
@@ -100,7 +104,8 @@ def write_checked(
         tolerance: the most that it may be.
 
     Raises:
-        UserError: ``out`` cannot be written, or they differ by more.
+        UserError: ``out`` cannot be written.
+        DisagreementError: they differ by more.
     """
     onnx.checker.check_model(model)
     try:
@@ -109,7 +114,9 @@ def write_checked(
             difference = disagreement(draft)
             # Not the other way round: a comparison with NaN is false.
             if not difference <= tolerance:
-                raise UserError(f"no model is written: ONNX Runtime disagrees by {difference:.1e}")
+                raise DisagreementError(
+                    f"no model is written: ONNX Runtime disagrees by {difference:.1e}"
+                )
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
     return difference

@@ -11,7 +11,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
 
+import onnx  # noqa: E402
+
 from facectrl_fast.cli import main  # noqa: E402
+from facectrl_fast.training import detector_run  # noqa: E402
 from facectrl_fast.training.detector_loss import Anchors, detector_loss, match  # noqa: E402
 from facectrl_fast.training.detector_network import ARCHITECTURES  # noqa: E402
 from facectrl_fast.types import PixelFormat, overlap  # noqa: E402
@@ -132,6 +135,13 @@ def test_the_seed_s_architecture_trains_in_colour_from_random_weights(wider, tmp
     image = np.full((200, 300, 3), 60, np.uint8)
     SsdDetector(tmp_path / "run/model.onnx").detect(image, PixelFormat.BGR24)
     SsdDetector(tmp_path / "run/model.onnx").detect(image[:, :, 0].copy(), PixelFormat.GRAY8)
+
+
+def test_weights_that_bear_no_rounding_are_stored_as_they_are(wider, tmp_path, monkeypatch):
+    monkeypatch.setattr(detector_run, "ROUNDED", 0.0)
+    assert main(arguments(wider, tmp_path / "run", steps=20)) == 0
+    kinds = {w.data_type for w in onnx.load(tmp_path / "run/model.onnx").graph.initializer}
+    assert onnx.TensorProto.FLOAT16 not in kinds
 
 
 def test_problems_are_counted_and_named_and_not_fatal_below_a_limit(wider, tmp_path, capsys):
