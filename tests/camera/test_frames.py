@@ -157,13 +157,12 @@ def test_the_clip_that_is_fed(capture, pixel_format):
         fed.append(cv2.resize(gray, small, interpolation=cv2.INTER_AREA).astype(float))
     fed = np.array(fed)
     # To compare takes an emulated processor longer than the clip lasts: all frames come first.
-    seen = [
-        np.ascontiguousarray(to_gray(frame.array, frame.pixel_format))
-        for frame in frames(capture.ring, 20)
-    ]
+    seen = []
+    for frame in frames(capture.ring, 20):
+        gray = np.ascontiguousarray(to_gray(frame.array, frame.pixel_format))
+        seen.append(cv2.resize(gray, small, interpolation=cv2.INTER_AREA).astype(float))
     positions = []
-    for gray in seen:
-        picture = cv2.resize(gray, small, interpolation=cv2.INTER_AREA).astype(float)
+    for picture in seen:
         # Brightness range differs between formats; the picture does not.
         distance = [np.abs(normal(picture) - normal(other)).mean() for other in fed]
         positions.append(int(np.argmin(distance)))
