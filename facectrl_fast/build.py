@@ -79,8 +79,7 @@ def open_recognizer(options: RunOptions) -> Recognizer | None:
     owner, people = options.owner, People()
     person = people.get(owner)
     model = open_identity_model(options.identity_model, person.model)
-    # The one that was kept with the person is found by its digest.
-    if options.identity_model is not None and person.model != model.digest:
+    if person.model != model.digest:
         raise UserError(
             f"'{owner}' was enrolled with another model than {model.path}: enroll again"
         )

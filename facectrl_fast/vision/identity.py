@@ -20,7 +20,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +96,12 @@ class IdentityDescription:
 class IdentityModel:
     """Turns faces into points: one person's lie close together."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, known: str | None = None) -> None:
         """Load the model.
+
+        Args:
+            path: its .onnx file.
+            known: the file's digest, where the name of a kept one tells it.
 
         Raises:
             UserError: there is no such file, or it is no identity model.
@@ -116,15 +119,12 @@ class IdentityModel:
                 f"{path}: its input or output does not fit its metadata; train it again"
             )
         self.path = path
+        self.digest = known or digest(path)
+        """What the file is recognised by: points of two models have nothing in common."""
         self.dimensions: int = shapes[1][0]
         """Of a point."""
         self._input_name = inputs[0].name
         self._input: Float32Array = np.zeros((1, 1, height, width), np.float32)
-
-    @cached_property
-    def digest(self) -> str:
-        """What the file is recognised by: points of two models have nothing in common."""
-        return digest(self.path)
 
     def embed_face(self, image: UInt8Array, pixel_format: PixelFormat, box: Box) -> Float32Array:
         """The point (d,) of the face in ``box``.
@@ -169,6 +169,7 @@ def open_identity_model(path: Path | None, kept: str | None = None) -> IdentityM
                 "there is no model that recognises people: make one with 'facectrl-fast train "
                 "identity', and enroll with it (--identity-model FILE)"
             )
+        return IdentityModel(path, path.stem)
     return IdentityModel(path)
 
 
