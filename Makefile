@@ -130,12 +130,16 @@ model: $(VENV)/.installed-train ## make the model that ships anew (an hour); MOD
 
 DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers \
 	lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 sway-backgrounds ukui-wallpapers \
-	nexuiz-textures openarena-081-textures ufoai-textures colobot-common-textures
+	nexuiz-textures openarena-081-textures ufoai-textures colobot-common-textures \
+	tuxpaint-stamps-default sweethome3d-furniture
+# Of the backgrounds: drawn and rendered people, whose faces YuNet may miss.
+DETECTOR_PEOPLE := tuxpaint/stamps/people sweethome3d/furniture/Reallusion.sh3f
 
 detector-model: $(VENV)/.installed-train ## make the face detector that ships anew (an hour), with backgrounds of Debian's
 	mkdir -p build/detector/packages
 	cd build/detector/packages && apt-get download $(DETECTOR_BACKGROUNDS)
 	for package in build/detector/packages/*.deb; do dpkg -x $$package build/detector/backgrounds; done
+	rm -rf $(addprefix build/detector/backgrounds/usr/share/,$(DETECTOR_PEOPLE))
 	$(BIN)/python -m facectrl_fast.training.package_detector $(MODEL_DATA) \
 		build/detector/backgrounds build/detector
 

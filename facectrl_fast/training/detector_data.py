@@ -218,6 +218,11 @@ class SceneOrder(Sampler[tuple[int, int]]):
         return iter([(epoch * self._count + i, int(index)) for i, index in enumerate(drawn)])
 
 
+def _use_one_core(_: int) -> None:
+    """Of a loader's worker; each of the others has one."""
+    cv2.setNumThreads(1)
+
+
 class DetectorData(TrainingData):
     """Scenes to train on, and scenes of other people to validate on."""
 
@@ -311,10 +316,11 @@ class DetectorData(TrainingData):
     def _loader(
         self, scenes: WebcamScenes, order: Sampler[tuple[int, int]] | list[tuple[int, int]]
     ) -> DataLoader[Batch]:
-        workers = max(min((os.cpu_count() or 1) - 1, 8), 0)
+        workers = max(min((os.cpu_count() or 1) - 1, 16), 0)
         return DataLoader(
             SceneDataset(scenes),
             self._batch_size,
             sampler=order,
             num_workers=workers,
+            worker_init_fn=_use_one_core,
         )

@@ -56,7 +56,7 @@ ROUNDED = 0.02
 are stored as they are."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
-FALSE_BOXES = 0.02
+FALSE_BOXES = 0.01
 """A validation scene, at most, at the score from which on a box is a face."""
 
 
@@ -65,8 +65,8 @@ class DetectorOptions:
     """What can be chosen about training a detector."""
 
     architecture: str = "tiny"
-    height: int = 128
-    width: int = 160
+    height: int = 192
+    width: int = 256
     aspects: tuple[float, ...] = (FACE_ASPECT,)
     """Width by height of the anchors."""
     width_multiplier: float = 1.0

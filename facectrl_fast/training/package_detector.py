@@ -4,9 +4,8 @@
 
 DATA is the folder with lfw/, wider/, beauty/, headphones/, faceness/ and models/ (YuNet, which says
 where the faces of pictures without annotations are). BACKGROUNDS is any folder of pictures, and of
-games' .pk3 archives of them: those in which YuNet sees no face are used. WORK gets the prepared
-pictures and the training run, which goes on after a kill. What ships is written into
-facectrl_fast/models.
+archives of them: those in which YuNet sees no face are used. WORK gets the prepared pictures and
+the training run, which goes on after a kill. What ships is written into facectrl_fast/models.
 """
 
 from __future__ import annotations
@@ -32,13 +31,15 @@ from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 from facectrl_fast.types import PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
-OPTIONS = DetectorOptions(width_multiplier=1.25)
+OPTIONS = DetectorOptions()
 SURE = 0.8
 """YuNet's score from which on a face is taken for one."""
 LEAST_SIDE = 96
 """Pixels of a background."""
 LEAST_CONTRAST = 8.0
 """Standard deviation of a background's gray values."""
+ARCHIVES = (".pk3", ".sh3f")
+"""Zip files: games', and Sweet Home 3D's of furniture."""
 MOST_OF_AN_ARCHIVE = 900
 """Pictures, drawn at random: textures are much alike."""
 
@@ -107,7 +108,7 @@ def _pictures(folder: Path) -> Iterator[UInt8Array]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES:
             yield from _decoded(path.read_bytes())
-        elif path.suffix.lower() == ".pk3":
+        elif path.suffix.lower() in ARCHIVES:
             with zipfile.ZipFile(path) as archive:
                 names = [n for n in archive.namelist() if n.lower().endswith(SUFFIXES)]
                 order = np.random.default_rng(0).permutation(len(names))
