@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -305,11 +304,12 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _evaluate_detector(options: argparse.Namespace) -> int:
     from facectrl_fast.evaluation.detectors import compare, known_pictures, table
 
-    # Once, though the pictures are read for each detector.
-    say = functools.cache(lambda line: print(line, file=sys.stderr))
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
     pictures = known_pictures(options.data, options.boxes, options.reference, options.every, say)
     detectors = [options.model, *(options.beside or ("haar", "haar-seed"))]
-    print("\n".join(table(list(compare(detectors, pictures)))))
+    print("\n".join(table(compare(detectors, pictures))))
     return 0
 
 

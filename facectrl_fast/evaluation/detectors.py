@@ -6,9 +6,8 @@ import math
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -48,6 +47,41 @@ class KnownPicture:
     doubtful: tuple[Box, ...] = ()
 
 
+class _Contestant:
+    """A detector, and what it did so far."""
+
+    def __init__(self, text: str) -> None:
+        self.sensitive, self.as_used = (_opened(text, some) for some in (True, False))
+        self._text = text
+        self._judged: list[JudgedPicture] = []
+        self._searching: list[float] = []
+        self._following: list[float] = []
+
+    def look(self, picture: KnownPicture) -> None:
+        """Find its faces; the first pictures are timed, too."""
+        image = picture.image
+        found = self.sensitive.detect(image, PixelFormat.BGR24)
+        if len(self._judged) < TIMED:
+            begun = time.perf_counter()
+            self.as_used.detect(image, PixelFormat.BGR24)
+            self._searching.append(time.perf_counter() - begun)
+            self._following += _time_following(self.as_used, image)
+        self._judged.append(
+            JudgedPicture(tuple(found), picture.faces, picture.doubtful, image.shape[0])
+        )
+
+    def compared(self) -> Comparison:
+        """What it did with all of them."""
+        name, following = self.as_used.name, self._following
+        return Comparison(
+            name if name == self._text else f"{name} ({Path(self._text).name})",
+            DetectionJudgement(self._judged),
+            self.as_used.used_score,
+            1000 * statistics.median(self._searching),
+            1000 * statistics.median(following) if following else float("nan"),
+        )
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What one detector did."""
@@ -68,8 +102,8 @@ def known_pictures(
     reference: Path | None,
     every: int,
     say: Callable[[str], None],
-) -> Callable[[], Iterator[KnownPicture]]:
-    """What gives pictures whose faces are known, from the first one on each time.
+) -> Iterator[KnownPicture]:
+    """Pictures whose faces are known.
 
     Args:
         data: a set (see ``wider.locate_set``) or a recording.
@@ -84,7 +118,7 @@ def known_pictures(
     if is_set(data):
         if boxes is not None or reference is not None:
             raise UsageError(f"{data} is annotated: leave out --boxes and --reference")
-        return partial(annotated_pictures, *locate_set(data), say)
+        return annotated_pictures(*locate_set(data), say)
     if not data.exists():
         raise UserError(f"{data} does not exist")
     if (boxes is None) == (reference is None):
@@ -92,7 +126,7 @@ def known_pictures(
     detector = None
     if reference is not None:
         detector = open_detector("yunet", reference, least_share=0.08, sensitive=True)
-    return partial(recording_pictures, data, boxes, detector, every)
+    return recording_pictures(data, boxes, detector, every)
 
 
 def annotated_pictures(
@@ -205,44 +239,28 @@ def read_boxes(path: Path) -> list[Box]:
     return boxes
 
 
-def compare(
-    detectors: Sequence[str], pictures: Callable[[], Iterator[KnownPicture]]
-) -> Iterator[Comparison]:
-    """Judge and time detectors on the same pictures, one after the other.
+def compare(detectors: Sequence[str], pictures: Iterable[KnownPicture]) -> list[Comparison]:
+    """Judge and time detectors, which look at each picture in turn: machines slow down.
 
     Args:
         detectors: names (see ``open_detector``) or files, YuNet's with or without the width of
             its input, as in yunet.onnx@160.
-        pictures: gives the pictures anew.
+        pictures: at least one.
 
     Raises:
         UserError: there are no pictures, or a file is no detector's.
     """
     cv2.setNumThreads(1)
     check_average_precision()
-    opened = [[_opened(text, some) for some in (True, False)] for text in detectors]
-    for text, (sensitive, as_used) in zip(detectors, opened, strict=True):
-        judged, searching, following = [], [], []
-        for number, picture in enumerate(pictures()):
-            image = picture.image
-            found = sensitive.detect(image, PixelFormat.BGR24)
-            judged.append(
-                JudgedPicture(tuple(found), picture.faces, picture.doubtful, image.shape[0])
-            )
-            if number < TIMED:
-                begun = time.perf_counter()
-                as_used.detect(image, PixelFormat.BGR24)
-                searching.append(time.perf_counter() - begun)
-                following += _time_following(as_used, image)
-        if not judged:
-            raise UserError("there are no pictures to judge by")
-        yield Comparison(
-            as_used.name if as_used.name == text else f"{as_used.name} ({Path(text).name})",
-            DetectionJudgement(judged),
-            as_used.used_score,
-            1000 * statistics.median(searching),
-            1000 * statistics.median(following) if following else float("nan"),
-        )
+    contestants = [_Contestant(text) for text in detectors]
+    seen = False
+    for picture in pictures:
+        seen = True
+        for contestant in contestants:
+            contestant.look(picture)
+    if not seen:
+        raise UserError("there are no pictures to judge by")
+    return [contestant.compared() for contestant in contestants]
 
 
 def _opened(text: str, sensitive: bool) -> Detector:

@@ -218,11 +218,6 @@ class SceneOrder(Sampler[tuple[int, int]]):
         return iter([(epoch * self._count + i, int(index)) for i, index in enumerate(drawn)])
 
 
-def _use_one_core(_: int) -> None:
-    """Of a loader's worker; each of the others has one."""
-    cv2.setNumThreads(1)
-
-
 class DetectorData(TrainingData):
     """Scenes to train on, and scenes of other people to validate on."""
 
@@ -322,5 +317,4 @@ class DetectorData(TrainingData):
             self._batch_size,
             sampler=order,
             num_workers=workers,
-            worker_init_fn=_use_one_core,
         )

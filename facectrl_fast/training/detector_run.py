@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import cv2
 import lightning
 import numpy as np
 import onnx
@@ -116,6 +117,9 @@ def train_detector(
         UserError: the pictures cannot be used, or ``out`` cannot be written or holds another run.
     """
     architecture = _architecture(options, weights)
+    # Workers compose the scenes, one a core. Set before they are forked: OpenCV waits in them for
+    # threads that this process had.
+    cv2.setNumThreads(1)
     say = first_alone(say)
     pictures = [read_set(path, wanted, options.channels, say) for path in sets]
     backgrounds = [
@@ -273,7 +277,7 @@ def _best_of_int8(
     draft.write_bytes(small.SerializeToString())
     try:
         whole = judge_scenes(draft, scenes)
-        time_share = _seconds(draft, calibration[0]) / _seconds(out / MODEL, calibration[0])
+        time_share = _time_share(draft, out / MODEL, calibration[0])
         size_share = draft.stat().st_size / (out / MODEL).stat().st_size
     finally:
         draft.unlink()
@@ -286,15 +290,17 @@ def _best_of_int8(
     return (small, whole, found) if kept else (stored, judgement, found)
 
 
-def _seconds(model: Path, batch: Float32Array) -> float:
-    """Of one run, the median of many."""
-    detector = SsdDetector(model)
-    took = []
+def _time_share(model: Path, other: Path, batch: Float32Array) -> float:
+    """Of a model's run, beside another's: medians of runs in turn, since machines slow down."""
+    detectors = [SsdDetector(path) for path in (model, other)]
+    took: list[list[float]] = [[], []]
     for _ in range(300):
-        begun = time.perf_counter()
-        detector.run(batch)
-        took.append(time.perf_counter() - begun)
-    return statistics.median(took)
+        for detector, times in zip(detectors, took, strict=True):
+            begun = time.perf_counter()
+            detector.run(batch)
+            times.append(time.perf_counter() - begun)
+    first, second = map(statistics.median, took)
+    return first / second
 
 
 def judge_scenes(model: Path, scenes: Sequence[Scene]) -> DetectionJudgement:

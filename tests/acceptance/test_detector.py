@@ -21,6 +21,15 @@ def test_on_webcams_it_finds_what_yunet_finds_at_160_pixels(data, video):
     assert ours.judgement.overlap > 0.8
 
 
+def test_small_faces_in_changing_light_are_found_as_yunet_finds_them(data):
+    recording = data / "video/man"
+    pictures = known_pictures(recording, recording / "groundtruth_rect.txt", None, 1, print)
+    ours, yunet = compare(["tiny", f"{data / YUNET}@160"], pictures)
+    found, known = (each.judgement.recall(each.used_score) for each in (ours, yunet))
+    assert found >= known
+    assert ours.judgement.false_boxes(ours.used_score) <= 0.01
+
+
 def test_stock_photographs_are_compared_in_a_table(data, capsys):
     assert main(["evaluate-detector", "tiny", str(data / "wider"), "--beside", "haar"]) == 0
     printed = capsys.readouterr().out
