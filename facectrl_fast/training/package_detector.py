@@ -31,7 +31,6 @@ from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 from facectrl_fast.types import PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
-OPTIONS = DetectorOptions()
 SURE = 0.8
 """YuNet's score from which on a face is taken for one."""
 LEAST_SIDE = 96
@@ -152,7 +151,7 @@ def main(arguments: Sequence[str]) -> int:
                 [data / "lfw" / "gray160_bbx_gt.txt", data / "wider", portraits],
                 [faceless],
                 run,
-                OPTIONS,
+                DetectorOptions(),
                 FaceFilter(),
                 lambda line: print(line, flush=True),
                 progress_bar=sys.stderr.isatty(),

@@ -84,3 +84,13 @@ def test_the_channels_of_a_gray_picture_in_colour_are_alike():
 def test_any_size_will_do(size):
     scenes = WebcamScenes([bright_face()], backgrounds(), size)
     assert all(scenes.scene(epoch, 0).image.shape == (1, *size) for epoch in range(20))
+
+
+def test_a_face_too_small_to_enlarge_is_shown_as_small_as_faces_get():
+    tiny = FacePicture(
+        np.full((1, 40, 40), 90, np.uint8), np.array([[15, 15, 7, 9]], np.float32), NONE
+    )
+    scenes = WebcamScenes([tiny], [], (192, 256))
+    shown = [box for epoch in range(20) for box in scenes.scene(epoch, 0).boxes]
+    assert shown
+    assert max(box[3] for box in shown) < 1.5 * SMALLEST * 192
