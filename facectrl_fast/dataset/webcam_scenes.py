@@ -197,7 +197,7 @@ class _Composition:
         boxes = np.concatenate([picture.boxes, picture.doubtful])
         chosen = int(rng.integers(len(picture.boxes)))
         subject = boxes[chosen]
-        tallest = float(np.clip(ENLARGED * float(subject[3]) / height, SMALLEST, LARGEST))
+        tallest = np.clip(ENLARGED * float(subject[3]) / height, SMALLEST, LARGEST)
         tall = height * np.exp(rng.uniform(np.log(SMALLEST), np.log(tallest)))
         scale = tall / subject[3]
         # Cameras and web sites squeeze 16:9 into 4:3, or into a square.

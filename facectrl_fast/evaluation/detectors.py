@@ -47,41 +47,6 @@ class KnownPicture:
     doubtful: tuple[Box, ...] = ()
 
 
-class _Contestant:
-    """A detector, and what it did so far."""
-
-    def __init__(self, text: str) -> None:
-        self.sensitive, self.as_used = (_opened(text, some) for some in (True, False))
-        self._text = text
-        self._judged: list[JudgedPicture] = []
-        self._searching: list[float] = []
-        self._following: list[float] = []
-
-    def look(self, picture: KnownPicture) -> None:
-        """Find its faces; the first pictures are timed, too."""
-        image = picture.image
-        found = self.sensitive.detect(image, PixelFormat.BGR24)
-        if len(self._judged) < TIMED:
-            begun = time.perf_counter()
-            self.as_used.detect(image, PixelFormat.BGR24)
-            self._searching.append(time.perf_counter() - begun)
-            self._following += _time_following(self.as_used, image)
-        self._judged.append(
-            JudgedPicture(tuple(found), picture.faces, picture.doubtful, image.shape[0])
-        )
-
-    def compared(self) -> Comparison:
-        """What it did with all of them."""
-        name, following = self.as_used.name, self._following
-        return Comparison(
-            name if name == self._text else f"{name} ({Path(self._text).name})",
-            DetectionJudgement(self._judged),
-            self.as_used.used_score,
-            1000 * statistics.median(self._searching),
-            1000 * statistics.median(following) if following else float("nan"),
-        )
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What one detector did."""
@@ -239,6 +204,47 @@ def read_boxes(path: Path) -> list[Box]:
     return boxes
 
 
+class _Contestant:
+    """A detector, and what it did so far."""
+
+    def __init__(self, text: str) -> None:
+        self._sensitive, self._as_used = (_opened(text, some) for some in (True, False))
+        self._text = text
+        self._judged: list[JudgedPicture] = []
+        self._searching: list[float] = []
+        self._following: list[float] = []
+
+    def look(self, picture: KnownPicture) -> None:
+        """Find its faces; the first pictures are timed, too."""
+        image = picture.image
+        found = self._sensitive.detect(image, PixelFormat.BGR24)
+        if len(self._judged) < TIMED:
+            begun = time.perf_counter()
+            self._as_used.detect(image, PixelFormat.BGR24)
+            self._searching.append(time.perf_counter() - begun)
+            self._following += _time_following(self._as_used, image)
+        self._judged.append(
+            JudgedPicture(tuple(found), picture.faces, picture.doubtful, image.shape[0])
+        )
+
+    def compared(self) -> Comparison:
+        """What it did with all of them.
+
+        Raises:
+            UserError: there were none.
+        """
+        if not self._judged:
+            raise UserError("there are no pictures to judge by")
+        name, following = self._as_used.name, self._following
+        return Comparison(
+            name if name == self._text else f"{name} ({Path(self._text).name})",
+            DetectionJudgement(self._judged),
+            self._as_used.used_score,
+            1000 * statistics.median(self._searching),
+            1000 * statistics.median(following) if following else float("nan"),
+        )
+
+
 def compare(detectors: Sequence[str], pictures: Iterable[KnownPicture]) -> list[Comparison]:
     """Judge and time detectors, which look at each picture in turn: machines slow down.
 
@@ -253,13 +259,9 @@ def compare(detectors: Sequence[str], pictures: Iterable[KnownPicture]) -> list[
     cv2.setNumThreads(1)
     check_average_precision()
     contestants = [_Contestant(text) for text in detectors]
-    seen = False
     for picture in pictures:
-        seen = True
         for contestant in contestants:
             contestant.look(picture)
-    if not seen:
-        raise UserError("there are no pictures to judge by")
     return [contestant.compared() for contestant in contestants]
 
 

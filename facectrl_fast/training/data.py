@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 from facectrl_fast.dataset.augment import Augmentation
 from facectrl_fast.dataset.crops import Crops, Jitter
 from facectrl_fast.dataset.folder import LABELS, LabelledPicture
-from facectrl_fast.training.engine import TrainingData
+from facectrl_fast.training.engine import TrainingData, loader_workers
 from facectrl_fast.types import Float32Array
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -130,7 +129,7 @@ class HeadphoneData(TrainingData):
         drop_last: bool,
     ) -> DataLoader[tuple[Float32Array, int]]:
         """Batches of these crops, in that order of (epoch, index)."""
-        workers = 0 if len(crops) <= FEW else min((os.cpu_count() or 1) - 1, 8)
+        workers = 0 if len(crops) <= FEW else loader_workers()
         return DataLoader(
             crops,  # type: ignore[arg-type]  # its own class is what torch knows
             self.batch_size,

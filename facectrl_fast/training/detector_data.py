@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
 from facectrl_fast.errors import UserError
-from facectrl_fast.training.engine import TrainingData
+from facectrl_fast.training.engine import TrainingData, loader_workers
 from facectrl_fast.types import Box, Float32Array, UInt8Array
 
 LONGEST_SIDE = 320
@@ -311,10 +310,9 @@ class DetectorData(TrainingData):
     def _loader(
         self, scenes: WebcamScenes, order: Sampler[tuple[int, int]] | list[tuple[int, int]]
     ) -> DataLoader[Batch]:
-        workers = max(min((os.cpu_count() or 1) - 1, 16), 0)
         return DataLoader(
             SceneDataset(scenes),
             self._batch_size,
             sampler=order,
-            num_workers=workers,
+            num_workers=loader_workers(),
         )

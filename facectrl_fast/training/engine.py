@@ -339,6 +339,11 @@ def check_devices(wanted: int | None) -> None:
         raise UserError(f"--devices {wanted}: there are {there} GPUs here")
 
 
+def loader_workers() -> int:
+    """Processes that make a loader's pictures: on all cores but the one that trains."""
+    return min((os.cpu_count() or 1) - 1, 16)
+
+
 def process() -> int:
     """This process's number among those that Lightning started to train together."""
     return int(os.environ.get("LOCAL_RANK", "0"))
