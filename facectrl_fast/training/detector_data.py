@@ -29,6 +29,9 @@ LEAST_PIXELS = 8
 """Height of a face, in the picture as it is kept, that shows one; others may be found or not."""
 MOST_FACES = 128
 """Of a scene: a batch holds so many for each."""
+CAMERA = 2.5
+"""Sides of the pictures that a finished model is judged by, in those that it is trained on: so much
+more shows a camera."""
 VALIDATION_EPOCH = 1 << 40
 """Scenes of an epoch that training never reaches."""
 
@@ -281,6 +284,8 @@ class DetectorData(TrainingData):
         self._seed = seed
         self._training = WebcamScenes(training, [empty[i] for i in order[kept:]], size, seed)
         self._validation = WebcamScenes(validation, [empty[i] for i in order[:kept]], size, seed)
+        seen = round(CAMERA * size[0]), round(CAMERA * size[1])
+        self._seen = WebcamScenes(validation, [empty[i] for i in order[:kept]], seen, seed)
         # Each set as often here, too: what is rare must count when the score is chosen.
         some = [each for each in validation_sets if each]
         turns = [(some[k % len(some)], k // len(some)) for k in range(validation_scenes)]
@@ -293,9 +298,12 @@ class DetectorData(TrainingData):
         pictures = len(self._training)
         return [self._training.scene(k // pictures, k % pictures) for k in range(count)]
 
-    def validation_scenes(self) -> list[Scene]:
-        """The scenes that are validated on."""
-        return [self._validation.scene(*key) for key in self._validation_keys]
+    def camera_scenes(self) -> Iterator[Scene]:
+        """Scenes of the validation pictures, as large as a camera's frames.
+
+        One after the other, since all of them would be half a gigabyte.
+        """
+        return (self._seen.scene(*key) for key in self._validation_keys)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """An epoch's scenes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -24,13 +24,15 @@ from facectrl_fast.vision.detector_file import DetectorDescription
 SHOWN = 40
 """Scenes of a sheet."""
 COLUMNS = 8
+SHOWN_WIDTH = 256
+"""Pixels."""
 
 
 def write_report(
     out: Path,
     description: DetectorDescription,
     judgement: DetectionJudgement,
-    scenes: Sequence[Scene],
+    scenes: Iterable[Scene],
     history: Sequence[dict[str, float]],
     disagreement: float,
     int8: str,
@@ -154,7 +156,7 @@ def _precision_recall(judgement: DetectionJudgement, score: float) -> Figure:
 
 
 def _sheets(
-    pictures: Sequence[JudgedPicture], scenes: Sequence[Scene], score: float
+    pictures: Sequence[JudgedPicture], scenes: Iterable[Scene], score: float
 ) -> tuple[UInt8Array, UInt8Array]:
     """Scenes with mistakes, and scenes without any."""
     wrong: list[UInt8Array] = []
@@ -175,8 +177,14 @@ def _sheets(
             known |= any(overlap(face.box, box) > 0 for box in picture.doubtful)
             false |= not known
             _draw(image, face.box, (255, 120, 40) if known else (0, 0, 255))
-        (wrong if missed or false else right).append(image)
+        (wrong if missed or false else right).append(_small(image))
     return _sheet(wrong), _sheet(right)
+
+
+def _small(image: UInt8Array) -> UInt8Array:
+    scale = SHOWN_WIDTH / image.shape[1]
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 def _sheet(images: Sequence[UInt8Array]) -> UInt8Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -57,8 +57,8 @@ ROUNDED = 0.02
 are stored as they are."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
-FALSE_BOXES = 0.01
-"""A validation scene, at most, at the score from which on a box is a face."""
+FALSE_BOXES = 0.003
+"""A scene, at most, at the score from which on a box is a face."""
 
 
 @dataclass(frozen=True)
@@ -213,11 +213,10 @@ def _finish(
 ) -> DetectorResult:
     """Export the best weights, choose the threshold and write the report."""
     network = module.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    scenes = data.validation_scenes()
     model = out / MODEL
     proto = _as_onnx(network, description)
     onnx.helper.set_model_props(proto, description.to_metadata())
-    sample = np.stack([scene.image for scene in scenes[:64]]).astype(np.float32) / 255
+    sample = np.stack([scene.image for scene in data.training_scenes(64)]).astype(np.float32) / 255
     disagreement = write_checked(
         proto, model, lambda draft: _disagreement(network, draft, sample), TOLERANCE
     )
@@ -226,12 +225,14 @@ def _finish(
         write_checked(stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED)
     except DisagreementError:  # the exact one, which is written already, is the one then
         stored = proto
-    judgement = judge_scenes(model, scenes)
+    judgement = judge_scenes(model, data.camera_scenes())
     calibration = [
         scene.image[None].astype(np.float32) / np.float32(255)
         for scene in data.training_scenes(CALIBRATED)
     ]
-    stored, judgement, int8 = _best_of_int8(proto, stored, judgement, calibration, scenes, out)
+    stored, judgement, int8 = _best_of_int8(
+        proto, stored, judgement, calibration, data.camera_scenes(), out
+    )
     score = float(np.clip(judgement.score_for(FALSE_BOXES), 0.05, 0.95))
     precision = judgement.average_precision()
     validation = {
@@ -246,7 +247,7 @@ def _finish(
     with whole_file(model) as draft:
         draft.write_bytes(stored.SerializeToString())
     report = write_report(
-        out / REPORT, described, judgement, scenes, module.history, disagreement, int8
+        out / REPORT, described, judgement, data.camera_scenes(), module.history, disagreement, int8
     )
     return DetectorResult(model, report, disagreement, precision)
 
@@ -256,7 +257,7 @@ def _best_of_int8(
     stored: onnx.ModelProto,
     judgement: DetectionJudgement,
     calibration: Sequence[Float32Array],
-    scenes: Sequence[Scene],
+    scenes: Iterable[Scene],
     out: Path,
 ) -> tuple[onnx.ModelProto, DetectionJudgement, str]:
     """Quantise a model, and take that where it is as good, smaller and not slower.
@@ -303,7 +304,7 @@ def _time_share(model: Path, other: Path, batch: Float32Array) -> float:
     return first / second
 
 
-def judge_scenes(model: Path, scenes: Sequence[Scene]) -> DetectionJudgement:
+def judge_scenes(model: Path, scenes: Iterable[Scene]) -> DetectionJudgement:
     """What a model finds in scenes when it looks for faces as small as usual."""
     detector = SsdDetector(model, LEAST_SHARE, sensitive=True)
     judged = []

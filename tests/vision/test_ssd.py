@@ -8,11 +8,18 @@ import pytest
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR, PACKAGED_MODEL
-from facectrl_fast.types import PixelFormat
+from facectrl_fast.types import Face, PixelFormat
 from facectrl_fast.vision.anchors import AnchorLevel
 from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.detector_file import DetectorDescription
-from facectrl_fast.vision.ssd import SsdDetector
+from facectrl_fast.vision.ssd import (
+    MOST_DOUBTS,
+    MOST_PIXELS,
+    MOST_SIDE,
+    SURE,
+    SsdDetector,
+    _Looked,
+)
 from tests.pictures import convert, empty_room, face_in_portrait, overlap, portrait
 
 
@@ -57,6 +64,98 @@ def test_the_score_falls_when_the_face_goes():
     assert scores[-1] < detector.used_score
     gone = next(k for k, score in enumerate(scores) if score < detector.used_score)
     assert all(score < detector.used_score for score in scores[gone:])
+
+
+def looks(detector, monkeypatch):
+    """The rows that the network is shown, look after look."""
+    rows = []
+    run = detector.run
+
+    def noted(batch):
+        rows.append(batch.shape[2])
+        return run(batch)
+
+    monkeypatch.setattr(detector, "run", noted)
+    return rows
+
+
+def test_what_is_sure_is_looked_at_once(monkeypatch):
+    detector = SsdDetector()
+    seen = looks(detector, monkeypatch)
+    assert detector.detect(portrait(2), PixelFormat.BGR24)[0].score >= SURE
+    assert seen == [detector.description.height]
+
+
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+@pytest.mark.parametrize("shift", [(0, 0), (-270, -180), (271, 181)])
+def test_what_is_doubtful_is_looked_at_closely(monkeypatch, pixel_format, shift):
+    """Wherever in a frame, and in whatever format: a small dark face, of which one look leaves
+    doubts."""
+    image = convert((portrait(0.8, shift=shift) * 0.3).astype(np.uint8), pixel_format)
+    from_afar = SsdDetector(sensitive=True)
+    monkeypatch.setattr("facectrl_fast.vision.ssd.MOST_DOUBTS", 0)
+    assert from_afar.detect(image, pixel_format)[0].score < SURE
+    monkeypatch.undo()
+    detector = SsdDetector()
+    seen = looks(detector, monkeypatch)
+    face = detector.detect(image, pixel_format)[0]
+    assert face.score > 0.8
+    assert overlap(face.box, face_in_portrait(0.8, shift=shift)) > 0.6
+    assert 2 <= len(seen) <= 1 + MOST_DOUBTS
+
+
+def test_what_looks_like_a_face_from_afar_alone_is_none(monkeypatch):
+    """A close look at it finds nothing: whatever the first one made of it."""
+    detector = SsdDetector()
+    image = (portrait(0.8) * 0.3).astype(np.uint8)
+    seen = looks(detector, monkeypatch)
+    doubted = detector.run
+
+    def nothing_closely(batch):
+        outputs = doubted(batch)
+        return [out - 50 for out in outputs] if len(seen) > 1 else outputs
+
+    monkeypatch.setattr(detector, "run", nothing_closely)
+    assert detector.detect(image, PixelFormat.BGR24) == []
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize(("least", "times"), [(90, 1), (170, 0)])
+def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, times):
+    detector = SsdDetector()
+    seen = looks(detector, monkeypatch)
+    looked = _Looked(portrait(0.8), PixelFormat.BGR24, 640, 480, least)
+    detector._decided(looked, [Face(face_in_portrait(0.8), 0.5)])
+    assert len(seen) == times
+
+
+def test_doubts_have_an_end(monkeypatch):
+    """A network that sees faces everywhere, none of them surely."""
+    detector = SsdDetector()
+    seen = looks(detector, monkeypatch)
+    run = detector.run
+    monkeypatch.setattr(detector, "run", lambda batch: [0 * out for out in run(batch)])
+    faces = detector.detect(empty_room(), PixelFormat.BGR24)
+    assert len(seen) == 1 + MOST_DOUBTS
+    assert not faces
+
+
+def test_a_box_of_no_shape_makes_no_endless_input(monkeypatch):
+    detector = SsdDetector()
+    looked = _Looked(empty_room(), PixelFormat.BGR24, 640, 480, 80)
+    sizes = []
+
+    def noted(batch):
+        sizes.append(batch.shape)
+        return [np.zeros((1, n, 1, 1), np.float32) for n in (3, 12, 2, 8)]
+
+    monkeypatch.setattr(detector, "run", noted)
+    for box in [(0, 0, 640, 0.01), (300, 0, 0.01, 480), (0, 0, 1e6, 1), (639.9, 479.9, 9, 9)]:
+        detector._looked_at_closely(looked, Face(box, 0.5))
+    assert detector._looked_at_closely(looked, Face((700, 20, 9, 9), 0.5)) is None
+    assert all(
+        rows * columns <= MOST_PIXELS and columns <= MOST_SIDE for *_, rows, columns in sizes
+    )
 
 
 def test_a_part_of_a_frame_will_do():
