@@ -1,5 +1,7 @@
 #include "gray_row.hpp"
 
+#include <algorithm>
+
 #include "gray_pixel.hpp"
 
 namespace facectrl {
@@ -10,13 +12,31 @@ void accumulate(const std::uint8_t* pixels, int n, float weight, float* acc) {
     for (int i = 0; i < n; ++i) acc[i] += weight * Gray(pixels + i * Step);
 }
 
+// `Taps` is columns.taps where that is known when this is compiled, else 0.
+template <int Taps>
+void combine_row(const ColumnWeights& columns, const float* sums, float* out) {
+    const int taps = Taps > 0 ? Taps : columns.taps;
+    const float* weights = columns.weights;
+    for (int i = 0; i < columns.width; ++i, weights += taps) {
+        const float* from = sums + columns.firsts[i];
+        float value = 0;
+        for (int k = 0; k < taps; ++k) value += weights[k] * from[k];
+        out[i] = std::min(value, 1.0f);
+    }
+}
+
+void combine(const ColumnWeights& columns, float* sums, std::size_t stride, int rows, float* out) {
+    const auto row = columns.taps == 2 ? combine_row<2> : combine_row<0>;
+    for (int j = 0; j < rows; ++j, sums += stride, out += columns.width) row(columns, sums, out);
+}
+
 }  // namespace
 
 const GrayRowKernels& portable_gray_rows() {
     static constexpr GrayRowKernels kernels{accumulate<bgr_gray, 3>, accumulate<full_gray, 1>,
                                             accumulate<limited_gray, 2>,
                                             accumulate<limited_gray_second, 2>,
-                                            accumulate<limited_gray, 1>};
+                                            accumulate<limited_gray, 1>, combine};
     return kernels;
 }
 

@@ -1,8 +1,11 @@
-// One row of pixels to gray, the inner loop of every kernel.
+// The inner loops of the kernels, once for each instruction set: a row of pixels to gray, and rows
+// of sums to columns of a smaller picture.
 //
 // BT.601 throughout: 0.299 R + 0.587 G + 0.114 B for BGR24; YUYV, UYVY and NV12 carry
 // limited range luma, so (Y - 16) * 255 / 219, clipped to 0..255; GRAY8 is full range already.
 #pragma once
+
+#include <cstddef>
 
 #include "pixel_format.hpp"
 
@@ -11,12 +14,31 @@ namespace facectrl {
 // acc[i] += weight * gray(pixels[i]) for i in [0, n); gray is in 0..255.
 using AccumulateGrayRow = void (*)(const std::uint8_t* pixels, int n, float weight, float* acc);
 
+// How the pixels of a row make up those of a resized one: each of `width` pixels is the sum of
+// `taps` products, of weights[i * taps + k] and pixel firsts[i] + k.
+struct ColumnWeights {
+    const int* firsts;
+    const float* weights;
+    int taps;
+    int width;
+};
+
+// So many rows are combined at once; a lane is a row.
+constexpr int kRowsAtOnce = 8;
+
+// Resizes `rows` of them, at most kRowsAtOnce, and clips the result to one. `sums` has room for
+// kRowsAtOnce rows, each `stride` floats from the last, a multiple of eight, and as many more to
+// work in; `out` gets rows of `width`, one after the other.
+using CombineColumns = void (*)(const ColumnWeights& columns, float* sums, std::size_t stride,
+                                int rows, float* out);
+
 struct GrayRowKernels {
     AccumulateGrayRow bgr24;
     AccumulateGrayRow gray8;
     AccumulateGrayRow yuyv;
     AccumulateGrayRow uyvy;
     AccumulateGrayRow nv12;
+    CombineColumns combine;
 
     AccumulateGrayRow of(PixelFormat format) const {
         switch (format) {

@@ -101,11 +101,88 @@ void accumulate(const std::uint8_t* pixels, int n, float weight, float* acc) {
     }
 }
 
+// Rows become columns.
+void transpose(__m256 (&r)[kLanes]) {
+    __m256 pairs[kLanes];
+    for (int k = 0; k < kLanes; k += 2) {
+        pairs[k] = _mm256_unpacklo_ps(r[k], r[k + 1]);
+        pairs[k + 1] = _mm256_unpackhi_ps(r[k], r[k + 1]);
+    }
+    __m256 fours[kLanes];
+    for (int k = 0; k < kLanes; k += 4) {
+        for (int j = 0; j < 2; ++j) {
+            const __m256 first = pairs[k + j];
+            const __m256 second = pairs[k + j + 2];
+            fours[k + 2 * j] = _mm256_shuffle_ps(first, second, _MM_SHUFFLE(1, 0, 1, 0));
+            fours[k + 2 * j + 1] = _mm256_shuffle_ps(first, second, _MM_SHUFFLE(3, 2, 3, 2));
+        }
+    }
+    for (int k = 0; k < kLanes / 2; ++k) {
+        r[k] = _mm256_permute2f128_ps(fours[k], fours[k + 4], 0x20);
+        r[k + 4] = _mm256_permute2f128_ps(fours[k], fours[k + 4], 0x31);
+    }
+}
+
+// One pixel of each row. `Taps` is the number of weights where that is known, else 0.
+template <int Taps>
+__m256 combined(const float* weights, const float* pixels, int taps) {
+    __m256 value = _mm256_mul_ps(_mm256_broadcast_ss(weights), _mm256_loadu_ps(pixels));
+    for (int k = 1; k < (Taps > 0 ? Taps : taps); ++k) {
+        value = _mm256_fmadd_ps(_mm256_broadcast_ss(weights + k),
+                                _mm256_loadu_ps(pixels + k * kLanes), value);
+    }
+    return _mm256_min_ps(value, _mm256_set1_ps(1.0f));
+}
+
+template <int Taps>
+void combine_columns(const ColumnWeights& columns, const float* pixels, int rows, float* out) {
+    const int taps = Taps > 0 ? Taps : columns.taps;
+    const float* weights = columns.weights;
+    const int* firsts = columns.firsts;
+    __m256 block[kLanes];
+    int i = 0;
+    for (; i + kLanes <= columns.width; i += kLanes) {
+        for (int j = 0; j < kLanes; ++j) {
+            const float* from = pixels + firsts[i + j] * kLanes;
+            block[j] = combined<Taps>(weights + (i + j) * taps, from, taps);
+        }
+        transpose(block);
+        for (int j = 0; j < rows; ++j) _mm256_storeu_ps(out + j * columns.width + i, block[j]);
+    }
+    for (; i < columns.width; ++i) {
+        alignas(32) float column[kLanes];
+        const float* from = pixels + firsts[i] * kLanes;
+        _mm256_store_ps(column, combined<Taps>(weights + i * taps, from, taps));
+        for (int j = 0; j < rows; ++j) out[j * columns.width + i] = column[j];
+    }
+}
+
+// The rows are laid side by side first, so that one load takes a pixel of each.
+void combine(const ColumnWeights& columns, float* sums, std::size_t stride, int rows, float* out) {
+    static_assert(kRowsAtOnce == kLanes);
+    float* const pixels = sums + kLanes * stride;
+    __m256 block[kLanes];
+    for (std::size_t x = 0; x < stride; x += kLanes) {
+        for (std::size_t k = 0; k < kLanes; ++k) block[k] = _mm256_loadu_ps(sums + k * stride + x);
+        transpose(block);
+        for (std::size_t k = 0; k < kLanes; ++k) {
+            _mm256_storeu_ps(pixels + (x + k) * kLanes, block[k]);
+        }
+    }
+    switch (columns.taps) {
+    case 2: return combine_columns<2>(columns, pixels, rows, out);
+    case 3: return combine_columns<3>(columns, pixels, rows, out);
+    case 4: return combine_columns<4>(columns, pixels, rows, out);
+    case 5: return combine_columns<5>(columns, pixels, rows, out);
+    default: return combine_columns<0>(columns, pixels, rows, out);
+    }
+}
+
 }  // namespace
 
 const GrayRowKernels* avx2_gray_rows() {
     static constexpr GrayRowKernels kernels{accumulate<Bgr24>, accumulate<Gray8>, accumulate<Yuyv>,
-                                            accumulate<Uyvy>, accumulate<Nv12>};
+                                            accumulate<Uyvy>, accumulate<Nv12>, combine};
     static const bool usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     return usable ? &kernels : nullptr;
 }

@@ -29,6 +29,7 @@ public:
 
     int size() const { return static_cast<int>(firsts_.size()); }
     int taps() const { return taps_; }
+    ColumnWeights columns() const { return {firsts_.data(), weights_.data(), taps_, size()}; }
     int first(int i) const { return firsts_[static_cast<std::size_t>(i)]; }
     const float* weights(int i) const {
         return &weights_[static_cast<std::size_t>(i) * static_cast<std::size_t>(taps_)];
@@ -69,21 +70,6 @@ private:
     std::vector<float> weights_;
 };
 
-// One output row from the weighted sums of its source rows. `Taps` is axis.taps() where that is
-// known when this is compiled, else 0.
-template <int Taps>
-void combine_columns(const Axis& axis, const float* sums, float* out) {
-    const int taps = Taps > 0 ? Taps : axis.taps();
-    const float* weights = axis.weights(0);
-    for (int i = 0; i < axis.size(); ++i, weights += taps) {
-        const float* from = sums + axis.first(i);
-        float value = 0;
-        for (int k = 0; k < taps; ++k) value += weights[k] * from[k];
-        // Rounding may leave the last bit above one; the contract says [0, 1].
-        out[i] = std::min(value, 1.0f);
-    }
-}
-
 // Clips [start, start + length) to [0, limit) and rounds it to whole pixels, keeping at least one.
 std::pair<int, int> clip_to_pixels(double start, double length, int limit) {
     const double from = std::max(start, 0.0);
@@ -115,17 +101,23 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
     const std::size_t offset =
         static_cast<std::size_t>(crop.x) * bytes_per_pixel(image.format);
     // As many more as the last output pixel's weights reach beyond the crop.
-    std::vector<float> sums(static_cast<std::size_t>(crop.width + horizontal.taps()));
-    const auto combine = horizontal.taps() == 2 ? combine_columns<2> : combine_columns<0>;
-    for (int j = 0; j < out_height; ++j, out += out_width) {
-        std::fill(sums.begin(), sums.end(), 0.0f);
-        const float* weights = vertical.weights(j);
-        for (int k = 0; k < vertical.taps(); ++k) {
-            if (weights[k] == 0) continue;
-            accumulate(image.row(crop.y + vertical.first(j) + k) + offset, crop.width,
-                       weights[k] / 255.0f, sums.data());
+    const auto reached = static_cast<std::size_t>(crop.width + horizontal.taps());
+    const std::size_t stride = (reached + 7) / 8 * 8;
+    std::vector<float> sums(2 * kRowsAtOnce * stride);
+    for (int start = 0; start < out_height; start += kRowsAtOnce) {
+        const int count = std::min(out_height - start, kRowsAtOnce);
+        std::fill_n(sums.begin(), kRowsAtOnce * stride, 0.0f);
+        for (int j = 0; j < count; ++j) {
+            float* const sum = &sums[static_cast<std::size_t>(j) * stride];
+            const int first = crop.y + vertical.first(start + j);
+            const float* weights = vertical.weights(start + j);
+            for (int k = 0; k < vertical.taps(); ++k) {
+                if (weights[k] == 0) continue;
+                accumulate(image.row(first + k) + offset, crop.width, weights[k] / 255.0f, sum);
+            }
         }
-        combine(horizontal, sums.data(), out);
+        rows.combine(horizontal.columns(), sums.data(), stride, count, out);
+        out += static_cast<std::ptrdiff_t>(count) * out_width;
     }
 }
 
