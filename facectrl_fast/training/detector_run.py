@@ -57,7 +57,7 @@ ROUNDED = 0.02
 are stored as they are."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
-FALSE_BOXES = 0.003
+FALSE_BOXES = 0.002
 """A scene, at most, at the score from which on a box is a face."""
 
 
