@@ -35,7 +35,7 @@ demo: $(VENV)/.installed ## set up and run the main job on a generated clip
 
 test: $(VENV)/.installed-test $(VENV)/.system-test ## set up and run the suite
 	$(BIN)/pytest -n auto --dist worksteal $(COVERAGE) \
-		-m "not acceptance and not train and not fuzz and not soak and not faults and not packaging"
+		-m "not acceptance and not train and not sanitize and not fuzz and not soak and not faults and not packaging"
 
 # 'make test' comes first, as it is for those who have no PyTorch.
 test-all: ## also training and acceptance tests (PyTorch, long), and coverage
@@ -58,7 +58,7 @@ test-v4l2-short: $(VENV)/.installed-test $(VENV)/.system-test ## the same, no mo
 	V4L2_VM=$(V4L2_VM) $(BIN)/pytest -rs -m vm -k test_the_usb_webcam
 
 sanitize: $(VENV)/.installed-test ## the native code's own tests under the sanitizers
-	$(BIN)/pytest -n auto tests/native
+	$(BIN)/pytest -n auto -m sanitize tests/native
 
 tidy: $(VENV)/.installed-tools ## clang-tidy over the native code
 	$(BIN)/cmake -S . -B build/tidy -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \

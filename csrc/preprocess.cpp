@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -103,10 +104,11 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
     // As many more as the last output pixel's weights reach beyond the crop.
     const auto reached = static_cast<std::size_t>(crop.width + horizontal.taps());
     const std::size_t stride = (reached + 7) / 8 * 8;
-    std::vector<float> sums(2 * kRowsAtOnce * stride);
+    // Not set to zero: that is done for each part of the picture.
+    const std::unique_ptr<float[]> sums(new float[2 * kRowsAtOnce * stride]);
     for (int start = 0; start < out_height; start += kRowsAtOnce) {
         const int count = std::min(out_height - start, kRowsAtOnce);
-        std::fill_n(sums.begin(), kRowsAtOnce * stride, 0.0f);
+        std::fill_n(sums.get(), kRowsAtOnce * stride, 0.0f);
         for (int j = 0; j < count; ++j) {
             float* const sum = &sums[static_cast<std::size_t>(j) * stride];
             const int first = crop.y + vertical.first(start + j);
@@ -116,7 +118,7 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
                 accumulate(image.row(first + k) + offset, crop.width, weights[k] / 255.0f, sum);
             }
         }
-        rows.combine(horizontal.columns(), sums.data(), stride, count, out);
+        rows.combine(horizontal.columns(), sums.get(), stride, count, out);
         out += static_cast<std::ptrdiff_t>(count) * out_width;
     }
 }

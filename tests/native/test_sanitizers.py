@@ -8,6 +8,8 @@ import pytest
 
 from tests.native.build import CORE, core_sources, link, objects, with_defect
 
+pytestmark = pytest.mark.sanitize
+
 HERE = Path(__file__).parent
 ADDRESS, THREAD = "address,undefined,float-cast-overflow", "thread"
 
