@@ -1,5 +1,5 @@
 // The inner loops of the kernels, once for each instruction set: a row of pixels to gray, and rows
-// of sums to columns of a smaller picture.
+// of sums to the columns of a resized picture.
 //
 // BT.601 throughout: 0.299 R + 0.587 G + 0.114 B for BGR24; YUYV, UYVY and NV12 carry
 // limited range luma, so (Y - 16) * 255 / 219, clipped to 0..255; GRAY8 is full range already.
@@ -23,12 +23,12 @@ struct ColumnWeights {
     int width;
 };
 
-// So many rows are combined at once; a lane is a row.
+// So many rows are combined at once: a wide register holds a pixel of each.
 constexpr int kRowsAtOnce = 8;
 
-// Resizes `rows` of them, at most kRowsAtOnce, and clips the result to one. `sums` has room for
-// kRowsAtOnce rows, each `stride` floats from the last, a multiple of eight, and as many more to
-// work in; `out` gets rows of `width`, one after the other.
+// Resizes `rows` rows of sums, at most kRowsAtOnce, and clips the result to one. `sums` has room for
+// kRowsAtOnce of them, each `stride` floats, a multiple of kRowsAtOnce, behind the last, and as much
+// again to work in; `out` gets rows of `width`, one after the other.
 using CombineColumns = void (*)(const ColumnWeights& columns, float* sums, std::size_t stride,
                                 int rows, float* out);
 

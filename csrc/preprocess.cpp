@@ -102,8 +102,9 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
     const std::size_t offset =
         static_cast<std::size_t>(crop.x) * bytes_per_pixel(image.format);
     // As many more as the last output pixel's weights reach beyond the crop.
-    const auto reached = static_cast<std::size_t>(crop.width + horizontal.taps());
-    const std::size_t stride = (reached + 7) / 8 * 8;
+    const int reached = crop.width + horizontal.taps();
+    const auto stride =
+        static_cast<std::size_t>((reached + kRowsAtOnce - 1) / kRowsAtOnce * kRowsAtOnce);
     // Not set to zero: that is done for each part of the picture.
     const std::unique_ptr<float[]> sums(new float[2 * kRowsAtOnce * stride]);
     for (int start = 0; start < out_height; start += kRowsAtOnce) {

@@ -45,7 +45,9 @@ MORE = {
     ("enroll",): ("--source", "clip.mp4"),
     ("watch",): ("--no-realtime",),
     ("train",): ("--out", "trained", "--epochs", "1"),
-    ("train", "detector"): ("--out", "trained", "--steps", "2", "--batch-size", "4"),
+    ("train", "detector"): (
+        *("--out", "trained", "--steps", "2", "--batch-size", "4", "--validation-scenes", "50"),
+    ),
     ("train", "identity"): ("--out", "trained", "--epochs", "1", "--folds", "2", "--side", "64"),
     ("train", "score"): ("--out", "trained", "--epochs", "1", "--side", "64"),
     ("evaluate-detector",): ("--every", "40"),

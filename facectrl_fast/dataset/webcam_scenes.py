@@ -44,7 +44,7 @@ class FacePicture:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of the size that the detector takes."""
+    """A picture as a webcam takes it."""
 
     image: UInt8Array
     """(channels, h, w)."""

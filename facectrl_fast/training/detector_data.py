@@ -22,7 +22,7 @@ from facectrl_fast.training.engine import TrainingData, loader_workers
 from facectrl_fast.types import Box, Float32Array, UInt8Array
 
 LONGEST_SIDE = 320
-"""Pixels that pictures keep: more than a scene has."""
+"""Pixels that pictures keep: more than the network sees."""
 MOST_PROBLEMS = 0.1
 """Share of a set's pictures that may be missing or broken."""
 LEAST_PIXELS = 8
@@ -30,9 +30,9 @@ LEAST_PIXELS = 8
 MOST_FACES = 128
 """Of a scene: a batch holds so many for each."""
 CAMERA = 2.5
-"""Sides of the pictures that a finished model is judged by, in those that it is trained on: so much
-more shows a camera."""
-SCENES_OF_A_CAMERA = 4
+"""Sides of the scenes that a finished model is judged by, in those that it is trained on: so much
+larger are a camera's frames. They show more of close faces, though no more than pictures keep."""
+CAMERA_SCENES = 4
 """For each validation scene: few false boxes decide from which score on a box is a face."""
 VALIDATION_EPOCH = 1 << 40
 """Scenes of an epoch that training never reaches."""
@@ -244,7 +244,7 @@ class DetectorData(TrainingData):
             size: height and width of the scenes.
             batch_size: scenes a step.
             steps: an epoch.
-            validation_scenes: how many to validate on.
+            validation_scenes: how many to validate on while it trains.
             validation_share: of the pictures.
             seed: of split, order and scenes.
 
@@ -286,8 +286,8 @@ class DetectorData(TrainingData):
         self._seed = seed
         self._training = WebcamScenes(training, [empty[i] for i in order[kept:]], size, seed)
         self._validation = WebcamScenes(validation, [empty[i] for i in order[:kept]], size, seed)
-        seen = round(CAMERA * size[0]), round(CAMERA * size[1])
-        self._seen = WebcamScenes(validation, [empty[i] for i in order[:kept]], seen, seed)
+        frame = round(CAMERA * size[0]), round(CAMERA * size[1])
+        self._camera = WebcamScenes(validation, [empty[i] for i in order[:kept]], frame, seed)
         # Each set as often here, too: what is rare must count when the score is chosen.
         some = [each for each in validation_sets if each]
         turns = [(some[k % len(some)], k // len(some)) for k in range(validation_scenes)]
@@ -303,12 +303,12 @@ class DetectorData(TrainingData):
     def camera_scenes(self) -> Iterator[Scene]:
         """Scenes of the validation pictures, as large as a camera's frames.
 
-        One after the other, since all of them would be half a gigabyte.
+        One after the other, since all of them would be gigabytes.
         """
-        turns = len(self._validation_keys)
-        for again in range(SCENES_OF_A_CAMERA):
+        count = len(self._validation_keys)
+        for again in range(CAMERA_SCENES):
             for epoch, index in self._validation_keys:
-                yield self._seen.scene(epoch + again * turns, index)
+                yield self._camera.scene(epoch + again * count, index)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """An epoch's scenes."""

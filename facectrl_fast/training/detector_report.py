@@ -20,12 +20,13 @@ from facectrl_fast.evaluation.detection import (
 from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, Shown, curves, write_page
 from facectrl_fast.types import UInt8Array, overlap
 from facectrl_fast.vision.detector_file import DetectorDescription
+from facectrl_fast.vision.ssd import DOUBTFUL, SURE
 
 SHOWN = 40
 """Scenes of a sheet."""
 COLUMNS = 8
 SHOWN_WIDTH = 256
-"""Pixels."""
+"""Pixels of a scene on a sheet."""
 
 
 def write_report(
@@ -99,11 +100,13 @@ def detector_card(
         f"| input | {description.width} x {description.height} {colour}, or any multiples of "
         f"{description.multiple} |",
         f"| smallest face | {description.face:g} pixels high in the input |",
-        f"| a box is a face from a score of | {description.score:.3f} |",
+        f"| a box is a face from a score of | {description.score:.3f}; between {DOUBTFUL:g} and "
+        f"{SURE:g} it is looked at closely, and that look decides |",
         f"| trained on | scenes made of {data['training_pictures']} pictures with faces and "
         f"{data['training_backgrounds']} without |",
-        f"| validated on | {len(judgement.pictures)} scenes made of {data['validation_pictures']} "
-        f"pictures of other people or events and {data['validation_backgrounds']} backgrounds |",
+        f"| validated on | {len(judgement.pictures)} scenes of a camera's size made of "
+        f"{data['validation_pictures']} pictures of other people or events and "
+        f"{data['validation_backgrounds']} backgrounds |",
         f"| made by | facectrl-fast {description.version} |",
         f"| PyTorch and ONNX Runtime differ by | {disagreement:.1e} at most |",
         f"| quantised to int8 | {int8} |",
@@ -126,7 +129,7 @@ def detector_card(
         "",
         f"Faces count from {LEAST_SHARE:.0%} of the height on, as in `run`. Scenes are harder than "
         "webcams: faces are cut off, covered, blurred and in the dark.",
-        "The model was chosen and its threshold set by these scenes.",
+        "The model was chosen by smaller scenes of the same pictures, its threshold by these.",
         "",
     ]
     return "\n".join(lines)
@@ -168,23 +171,17 @@ def _sheets(
         missed = [
             box for box in picture.faces if all(overlap(box, face.box) < MATCHED for face in found)
         ]
-        image = _colour(scene.image)
+        image, scale = _shown(scene.image)
         for box in picture.faces:
-            _draw(image, box, (0, 140, 255) if box in missed else (255, 255, 255))
+            _draw(image, box, scale, (0, 140, 255) if box in missed else (255, 255, 255))
         false = False
         for face in found:
             known = any(overlap(face.box, box) >= MATCHED for box in picture.faces)
             known |= any(overlap(face.box, box) > 0 for box in picture.doubtful)
             false |= not known
-            _draw(image, face.box, (255, 120, 40) if known else (0, 0, 255))
-        (wrong if missed or false else right).append(_small(image))
+            _draw(image, face.box, scale, (255, 120, 40) if known else (0, 0, 255))
+        (wrong if missed or false else right).append(image)
     return _sheet(wrong), _sheet(right)
-
-
-def _small(image: UInt8Array) -> UInt8Array:
-    scale = SHOWN_WIDTH / image.shape[1]
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)
 
 
 def _sheet(images: Sequence[UInt8Array]) -> UInt8Array:
@@ -196,11 +193,17 @@ def _sheet(images: Sequence[UInt8Array]) -> UInt8Array:
     return np.vstack(rows)
 
 
-def _colour(image: UInt8Array) -> UInt8Array:
+def _shown(image: UInt8Array) -> tuple[UInt8Array, float]:
+    """A scene in colour, and what it was shrunk by."""
     planes = np.repeat(image, 3, axis=0) if len(image) == 1 else image
-    return np.ascontiguousarray(np.moveaxis(planes, 0, 2))
+    colour = np.ascontiguousarray(np.moveaxis(planes, 0, 2))
+    scale = SHOWN_WIDTH / colour.shape[1]
+    small = cv2.resize(colour, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), scale
 
 
-def _draw(image: UInt8Array, box: tuple[float, ...], colour: tuple[int, int, int]) -> None:
-    x, y, width, height = (round(value) for value in box)
+def _draw(
+    image: UInt8Array, box: tuple[float, ...], scale: float, colour: tuple[int, int, int]
+) -> None:
+    x, y, width, height = (round(scale * value) for value in box)
     cv2.rectangle(image, (x, y), (x + width, y + height), colour, 1)

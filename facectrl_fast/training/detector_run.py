@@ -46,7 +46,7 @@ from facectrl_fast.training.export import DisagreementError, to_onnx, write_chec
 from facectrl_fast.training.quantise import quantised, with_half_weights
 from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detector_file import DetectorDescription
-from facectrl_fast.vision.ssd import SsdDetector
+from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
 
 EQUAL = 0.002
 """Average precision by which a quantised model may be worse and count as equal."""
@@ -88,7 +88,7 @@ class DetectorResult(RunResult):
     """How a training run ended."""
 
     average_precision: float
-    """At an overlap of a half, on the validation scenes."""
+    """At an overlap of a half, on the camera scenes (see ``DetectorData``)."""
 
 
 def train_detector(
@@ -225,15 +225,12 @@ def _finish(
         write_checked(stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED)
     except DisagreementError:  # the exact one, which is written already, is the one then
         stored = proto
-    judgement = judge_scenes(model, data.camera_scenes())
     calibration = [
         scene.image[None].astype(np.float32) / np.float32(255)
         for scene in data.training_scenes(CALIBRATED)
     ]
-    stored, judgement, int8 = _best_of_int8(
-        proto, stored, judgement, calibration, data.camera_scenes(), out
-    )
-    score = float(np.clip(judgement.score_for(FALSE_BOXES), 0.05, 0.95))
+    stored, judgement, int8 = _best_of_int8(proto, stored, calibration, data.camera_scenes(), out)
+    score = float(np.clip(judgement.score_for(FALSE_BOXES), DOUBTFUL, 0.95))
     precision = judgement.average_precision()
     validation = {
         "average_precision": round(precision, 4),
@@ -255,7 +252,6 @@ def _finish(
 def _best_of_int8(
     plain: onnx.ModelProto,
     stored: onnx.ModelProto,
-    judgement: DetectionJudgement,
     calibration: Sequence[Float32Array],
     scenes: Iterable[Scene],
     out: Path,
@@ -265,7 +261,6 @@ def _best_of_int8(
     Args:
         plain: the model, its weights exact.
         stored: as it lies in the run's folder.
-        judgement: of that, on the scenes.
         calibration: inputs.
         scenes: to judge by.
         out: the run's folder.
@@ -277,18 +272,18 @@ def _best_of_int8(
     draft = out / "int8.onnx"
     draft.write_bytes(small.SerializeToString())
     try:
-        whole = judge_scenes(draft, scenes)
+        judgement, of_small = judge_scenes((out / MODEL, draft), scenes)
         time_share = _time_share(draft, out / MODEL, calibration[0])
         size_share = draft.stat().st_size / (out / MODEL).stat().st_size
     finally:
         draft.unlink()
-    before, after = judgement.average_precision(), whole.average_precision()
+    before, after = judgement.average_precision(), of_small.average_precision()
     kept = after >= before - EQUAL and time_share <= 1 and size_share < 1
     found = (
         f"{'kept' if kept else 'not kept'}: average precision {after:.4f} beside {before:.4f}, "
         f"{time_share:.2f} times the time, {size_share:.2f} times the size"
     )
-    return (small, whole, found) if kept else (stored, judgement, found)
+    return (small, of_small, found) if kept else (stored, judgement, found)
 
 
 def _time_share(model: Path, other: Path, batch: Float32Array) -> float:
@@ -304,21 +299,25 @@ def _time_share(model: Path, other: Path, batch: Float32Array) -> float:
     return first / second
 
 
-def judge_scenes(model: Path, scenes: Iterable[Scene]) -> DetectionJudgement:
-    """What a model finds in scenes when it looks for faces as small as usual."""
-    detector = SsdDetector(model, LEAST_SHARE, sensitive=True)
-    judged = []
+def judge_scenes(models: Sequence[Path], scenes: Iterable[Scene]) -> list[DetectionJudgement]:
+    """What models find in scenes when they look for faces as small as usual.
+
+    All of them look at a scene before the next is made, which takes longer than that.
+    """
+    detectors = [SsdDetector(model, LEAST_SHARE, sensitive=True) for model in models]
+    judged: list[list[JudgedPicture]] = [[] for _ in models]
     for scene in scenes:
         image, pixel_format = scene.image[0], PixelFormat.GRAY8
         if len(scene.image) == 3:
             image = np.ascontiguousarray(np.moveaxis(scene.image, 0, 2))
             pixel_format = PixelFormat.BGR24
-        found = detector.detect(image, pixel_format)
         large = scene.boxes[:, 3] >= LEAST_SHARE * image.shape[0]
         maybe = np.concatenate([scene.doubtful, scene.boxes[~large]])
         faces, doubtful = (tuple(map(tuple, b.tolist())) for b in (scene.boxes[large], maybe))
-        judged.append(JudgedPicture(tuple(found), faces, doubtful, image.shape[0]))
-    return DetectionJudgement(judged)
+        for detector, pictures in zip(detectors, judged, strict=True):
+            found = tuple(detector.detect(image, pixel_format))
+            pictures.append(JudgedPicture(found, faces, doubtful, image.shape[0]))
+    return list(map(DetectionJudgement, judged))
 
 
 def _as_onnx(network: nn.Module, description: DetectorDescription) -> onnx.ModelProto:

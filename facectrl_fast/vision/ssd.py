@@ -1,8 +1,8 @@
 """Faces by a single-shot network with anchors, as ``train detector`` makes them.
 
-What the network is not sure of is looked at again, closely: a part of the picture is shown to it at
-three times the size. That tells faces from what looks like one from afar for a third of a search,
-where searching all of the picture so closely would cost ten.
+What the network is not sure of is looked at again, closely: cut out, and so large that a face can
+be told from what looks like one from afar. For the smallest faces that is three times as large as
+in the search, for a third of its work; to search all of the picture so closely would be ten times.
 """
 
 from __future__ import annotations
@@ -84,11 +84,10 @@ class SsdDetector:
             )
         self._input_name = inputs[0].name
         self._output_names = [output.name for output in outputs]
-        self._sensitive = sensitive
-        self._sure = max(SURE, self.used_score)
+        self._least_score = LOWEST_SCORE if sensitive else self.used_score
         self._decoder = BoxDecoder(
             [(level.stride, level.shapes) for level in levels],
-            LOWEST_SCORE if sensitive else min(DOUBTFUL, self.used_score),
+            min(DOUBTFUL, self._least_score),
             self.description.overlap,
         )
         self._inputs: dict[tuple[int, int], Float32Array] = {}
@@ -100,71 +99,78 @@ class SsdDetector:
         share = least_share or self._least_share
         rows, width = image.shape[:2]
         height = rows * 2 // 3 if pixel_format is PixelFormat.NV12 else rows
-        looked = _Looked(image, pixel_format, width, height, share * height)
+        picture = _Picture(image, pixel_format, width, height, share * height)
         size = self._input_size(height, width, share)
-        faces = self._decided(looked, self._look(looked, (0, 0, width, height), size))
-        least_score = LOWEST_SCORE if self._sensitive else self.used_score
-        return sorted(
-            (
-                face
-                for face in faces
-                if face.score >= least_score and face.box[3] >= self._least_box * looked.least
-            ),
-            key=lambda face: face.box[2] * face.box[3],
-            reverse=True,
-        )
+        faces = self._decided(picture, self._look(picture, (0, 0, width, height), size))
+        wanted = [
+            face
+            for face in faces
+            if face.score >= self._least_score and face.box[3] >= self._least_box * picture.least
+        ]
+        return sorted(wanted, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
         """The network's outputs for an input (1, channels, h, w): logits and offsets by level."""
         return run_session(self._session, self._output_names, {self._input_name: batch})
 
-    def _decided(self, looked: _Looked, found: Sequence[Face]) -> list[Face]:
-        """Of what a search found, best first, the sure and what a close look makes of the rest."""
-        faces: list[Face] = []
-        seen: list[Box] = []
-        doubts = 0
-        for known in found:
-            face: Face | None = known
-            worth_it = (
-                known.score >= DOUBTFUL
-                and known.box[3] >= JUST_TOO_SMALL * looked.least
-                and not any(_on_one_another(known.box, box) for box in seen)
-            )
-            seen.append(known.box)
-            if known.score < self._sure:
-                if worth_it and doubts < MOST_DOUBTS:
-                    doubts += 1
-                    face = self._looked_at_closely(looked, known)
-                else:
-                    # As good as nothing, which only those want to know who judge by all scores.
-                    face = replace(known, score=min(known.score, DOUBTFUL))
-            most = self.description.overlap
-            if face and all(overlap(face.box, other.box) <= most for other in faces):
-                faces.append(face)
-        return faces
+    def _decided(self, picture: _Picture, found: Sequence[Face]) -> list[Face]:
+        """Of what a search found, best first, the sure and what close looks make of the doubtful.
 
-    def _looked_at_closely(self, looked: _Looked, doubtful: Face) -> Face | None:
+        What is neither scores next to nothing, which only those see who judge by all scores.
+        """
+        faces: list[Face] = []
+        settled: list[Box] = []
+        doubts = 0
+        for face in found:
+            if face.score < SURE:
+                if (
+                    face.score < DOUBTFUL
+                    or face.box[3] < JUST_TOO_SMALL * picture.least
+                    or doubts == MOST_DOUBTS
+                    or any(_on_one_another(face.box, box) for box in settled)
+                ):
+                    faces.append(replace(face, score=min(face.score, DOUBTFUL)))
+                    continue
+                doubts += 1
+                closely = self._looked_at_closely(picture, face)
+                if closely is None:
+                    continue
+                face = closely
+            faces.append(face)
+            if face.score >= self.used_score:
+                settled.append(face.box)
+        return self._apart(faces)
+
+    def _apart(self, faces: Sequence[Face]) -> list[Face]:
+        """The best of those that lie on one another: close looks may find the same face."""
+        kept: list[Face] = []
+        for face in sorted(faces, key=lambda face: face.score, reverse=True):
+            if all(overlap(face.box, other.box) <= self.description.overlap for other in kept):
+                kept.append(face)
+        return kept
+
+    def _looked_at_closely(self, picture: _Picture, doubtful: Face) -> Face | None:
         try:
-            crop = CLOSE_LOOK.crop_box(doubtful.box, looked.width, looked.height)
+            crop = CLOSE_LOOK.crop_box(doubtful.box, picture.width, picture.height)
         except ValueError:  # it lies outside of the picture
             return None
         scale = CLOSE * self.description.face / doubtful.box[3]
-        found = self._look(looked, crop, self._fitting(scale * crop[3], scale * crop[2]))
+        found = self._look(picture, crop, self._fitting(scale * crop[3], scale * crop[2]))
         same = [face for face in found if overlap(face.box, doubtful.box) >= SAME]
         return max(same, key=lambda face: face.score, default=None)
 
     def _look(
-        self, looked: _Looked, crop: tuple[int, int, int, int], size: tuple[int, int]
+        self, picture: _Picture, crop: tuple[int, int, int, int], size: tuple[int, int]
     ) -> list[Face]:
         """What the network finds in a part of a picture, best first.
 
         Args:
-            looked: the picture.
+            picture: the whole one.
             crop: x, y, width, height of the part.
             size: rows and columns of the network's input.
         """
         batch = self._input(*size)
-        self._fill(batch, looked, crop)
+        self._fill(batch, picture, crop)
         found = self._decoder.decode(self.run(batch))
         left, top, width, height = crop
         # Both ways by what it was shrunk by, which rounding to whole cells makes differ a little.
@@ -180,7 +186,7 @@ class SsdDetector:
         return self._fitting(rows, rows * width / height)
 
     def _fitting(self, rows: float, columns: float) -> tuple[int, int]:
-        """The size nearest to that which the network takes."""
+        """The nearest size that the network takes."""
         multiple = self.description.multiple
         shrink = min((MOST_PIXELS / (rows * columns)) ** 0.5, 1.0)
         rows, columns = min(rows * shrink, MOST_SIDE), min(columns * shrink, MOST_SIDE)
@@ -196,23 +202,25 @@ class SsdDetector:
             self._inputs[rows, columns] = known
         return known
 
-    def _fill(self, batch: Float32Array, looked: _Looked, crop: tuple[int, int, int, int]) -> None:
+    def _fill(
+        self, batch: Float32Array, picture: _Picture, crop: tuple[int, int, int, int]
+    ) -> None:
         left, top, width, height = crop
-        if self.description.channels == 3 and looked.pixel_format is PixelFormat.BGR24:
+        if self.description.channels == 3 and picture.pixel_format is PixelFormat.BGR24:
             import cv2  # late: gray networks need nothing of it
 
             rows, columns = batch.shape[2:]
-            part = looked.image[top : top + height, left : left + width]
+            part = picture.image[top : top + height, left : left + width]
             small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
             batch[0] = np.moveaxis(small, 2, 0) / np.float32(255)
             return
         box = (float(left), float(top), float(width), float(height))
-        WHOLE_IMAGE(looked.image, looked.pixel_format, box, batch[:, :1])
+        WHOLE_IMAGE(picture.image, picture.pixel_format, box, batch[:, :1])
         batch[:, 1:] = batch[:, :1]
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _Picture:
     """A picture that faces are looked for in."""
 
     image: UInt8Array

@@ -34,8 +34,11 @@ bool all_kernels() {
                     for (int x = 0; x < width; x += 7) {
                         const PixelRect crop = expanded_crop({double(x), 0, double(width - x), 3},
                                                              {true, 0, 0}, width, height);
-                        const auto out = std::make_unique<float[]>(16 * 9);
-                        resize_gray(image, crop, resampling, *rows, out.get(), 16, 9);
+                        for (int columns : {13, 16}) {
+                            const auto size = static_cast<std::size_t>(columns) * 9;
+                            const auto out = std::make_unique<float[]>(size);
+                            resize_gray(image, crop, resampling, *rows, out.get(), columns, 9);
+                        }
                     }
                 }
             }

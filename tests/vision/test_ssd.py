@@ -18,7 +18,7 @@ from facectrl_fast.vision.ssd import (
     MOST_SIDE,
     SURE,
     SsdDetector,
-    _Looked,
+    _Picture,
 )
 from tests.pictures import convert, empty_room, face_in_portrait, overlap, portrait
 
@@ -94,7 +94,7 @@ def test_what_is_doubtful_is_looked_at_closely(monkeypatch, pixel_format, shift)
     image = convert((portrait(0.8, shift=shift) * 0.3).astype(np.uint8), pixel_format)
     from_afar = SsdDetector(sensitive=True)
     monkeypatch.setattr("facectrl_fast.vision.ssd.MOST_DOUBTS", 0)
-    assert from_afar.detect(image, pixel_format)[0].score < SURE
+    assert max(face.score for face in from_afar.detect(image, pixel_format)) < SURE
     monkeypatch.undo()
     detector = SsdDetector()
     seen = looks(detector, monkeypatch)
@@ -124,9 +124,48 @@ def test_what_looks_like_a_face_from_afar_alone_is_none(monkeypatch):
 def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, times):
     detector = SsdDetector()
     seen = looks(detector, monkeypatch)
-    looked = _Looked(portrait(0.8), PixelFormat.BGR24, 640, 480, least)
-    detector._decided(looked, [Face(face_in_portrait(0.8), 0.5)])
+    picture = _Picture(portrait(0.8), PixelFormat.BGR24, 640, 480, least)
+    detector._decided(picture, [Face(face_in_portrait(0.8), 0.5)])
     assert len(seen) == times
+
+
+def decided(monkeypatch, found, close_looks, sensitive=False):
+    """What comes of boxes and scores, where close looks find these, one after the other."""
+    detector = SsdDetector(sensitive=sensitive)
+    answers = iter(close_looks)
+    monkeypatch.setattr(detector, "_looked_at_closely", lambda *_: next(answers))
+    monkeypatch.setattr(detector, "_look", lambda *_: found)
+    return detector.detect(empty_room(), PixelFormat.BGR24)
+
+
+BIG, BESIDE, WITHIN = (100, 100, 150, 200), (420, 120, 100, 130), (160, 180, 30, 40)
+
+
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_of_close_looks_at_one_face_the_surer_counts(monkeypatch, sensitive):
+    near = (110, 110, 150, 200)
+    found = [Face(BIG, 0.6), Face(near, 0.5)]
+    looks = [Face(BIG, 0.3), Face(BIG, 0.95)]
+    faces = decided(monkeypatch, found, looks, sensitive)
+    assert faces == [Face(BIG, 0.95)]
+
+
+def test_what_is_no_face_keeps_nobody_from_being_looked_at(monkeypatch):
+    found = [Face(WITHIN, 0.6), Face((90, 95, 160, 210), 0.55), Face(BIG, 0.5)]
+    assert decided(monkeypatch, found, [None, Face(BIG, 0.9)]) == [Face(BIG, 0.9)]
+
+
+def test_what_lies_on_a_sure_face_is_not_looked_at(monkeypatch):
+    found = [Face(BIG, 0.9), Face((130, 150, 90, 120), 0.6), Face(BESIDE, 0.4)]
+    faces = decided(monkeypatch, found, [Face(BESIDE, 0.8)])
+    assert faces == [Face(BIG, 0.9), Face(BESIDE, 0.8)]
+
+
+def test_who_judges_by_all_scores_sees_the_rest_with_low_ones(monkeypatch):
+    small = (300, 400, 50, 70)
+    found = [Face(BIG, 0.9), Face(small, 0.65), Face(BESIDE, 0.2)]
+    faces = decided(monkeypatch, found, [Face(small, 0.1)], sensitive=True)
+    assert {face.box: face.score for face in faces} == {BIG: 0.9, small: 0.1, BESIDE: 0.2}
 
 
 def test_doubts_have_an_end(monkeypatch):
@@ -142,7 +181,7 @@ def test_doubts_have_an_end(monkeypatch):
 
 def test_a_box_of_no_shape_makes_no_endless_input(monkeypatch):
     detector = SsdDetector()
-    looked = _Looked(empty_room(), PixelFormat.BGR24, 640, 480, 80)
+    picture = _Picture(empty_room(), PixelFormat.BGR24, 640, 480, 80)
     sizes = []
 
     def noted(batch):
@@ -151,8 +190,8 @@ def test_a_box_of_no_shape_makes_no_endless_input(monkeypatch):
 
     monkeypatch.setattr(detector, "run", noted)
     for box in [(0, 0, 640, 0.01), (300, 0, 0.01, 480), (0, 0, 1e6, 1), (639.9, 479.9, 9, 9)]:
-        detector._looked_at_closely(looked, Face(box, 0.5))
-    assert detector._looked_at_closely(looked, Face((700, 20, 9, 9), 0.5)) is None
+        detector._looked_at_closely(picture, Face(box, 0.5))
+    assert detector._looked_at_closely(picture, Face((700, 20, 9, 9), 0.5)) is None
     assert all(
         rows * columns <= MOST_PIXELS and columns <= MOST_SIDE for *_, rows, columns in sizes
     )
