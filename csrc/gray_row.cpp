@@ -21,6 +21,7 @@ void combine_row(const ColumnWeights& columns, const float* sums, float* out) {
         const float* from = sums + columns.firsts[i];
         float value = 0;
         for (int k = 0; k < taps; ++k) value += weights[k] * from[k];
+        // Rounding may leave the last bit above one; the contract says [0, 1].
         out[i] = std::min(value, 1.0f);
     }
 }

@@ -116,26 +116,21 @@ class SsdDetector:
     def _decided(self, picture: _Picture, found: Sequence[Face]) -> list[Face]:
         """Of what a search found, best first, the sure and what close looks make of the doubtful.
 
-        What is neither scores next to nothing, which only those see who judge by all scores.
+        The rest keeps the score of a doubt at most, and is for those who judge by all scores.
         """
         faces: list[Face] = []
         settled: list[Box] = []
         doubts = 0
-        for face in found:
-            if face.score < SURE:
-                if (
-                    face.score < DOUBTFUL
-                    or face.box[3] < JUST_TOO_SMALL * picture.least
-                    or doubts == MOST_DOUBTS
-                    or any(_on_one_another(face.box, box) for box in settled)
-                ):
-                    faces.append(replace(face, score=min(face.score, DOUBTFUL)))
-                    continue
-                doubts += 1
-                closely = self._looked_at_closely(picture, face)
-                if closely is None:
-                    continue
-                face = closely
+        for known in found:
+            face: Face | None = known
+            if known.score < SURE:
+                if doubts < MOST_DOUBTS and _is_worth_a_close_look(picture, known, settled):
+                    doubts += 1
+                    face = self._looked_at_closely(picture, known)
+                else:
+                    face = replace(known, score=min(known.score, DOUBTFUL))
+            if face is None:
+                continue
             faces.append(face)
             if face.score >= self.used_score:
                 settled.append(face.box)
@@ -229,6 +224,14 @@ class _Picture:
     height: int
     least: float
     """Height of the smallest face wanted."""
+
+
+def _is_worth_a_close_look(picture: _Picture, face: Face, settled: Sequence[Box]) -> bool:
+    return (
+        face.score >= DOUBTFUL
+        and face.box[3] >= JUST_TOO_SMALL * picture.least
+        and not any(_on_one_another(face.box, box) for box in settled)
+    )
 
 
 def _on_one_another(first: Box, second: Box) -> bool:
