@@ -50,6 +50,12 @@ def overlap(first: Box, second: Box) -> float:
     return shared / (first[2] * first[3] + second[2] * second[3] - shared)
 
 
+def holds_middle(box: Box, other: Box) -> bool:
+    """Whether the middle of the other box is in the first."""
+    x, y = other[0] + other[2] / 2, other[1] + other[3] / 2
+    return box[0] <= x < box[0] + box[2] and box[1] <= y < box[1] + box[3]
+
+
 class Verdict(IntEnum):
     """What one analysed frame shows."""
 

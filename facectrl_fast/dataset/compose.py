@@ -36,7 +36,7 @@ from facectrl_fast.dataset.mesh import Light, Mesh, blend, paint
 from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.dataset.wider import read_wider
 from facectrl_fast.errors import UserError
-from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array
+from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array, holds_middle
 from facectrl_fast.vision.detect import Detector, open_detector
 
 FACE_SIDE = 52
@@ -111,7 +111,7 @@ def from_faces(annotations: Path, images: Path, detector: Detector) -> Iterator[
         picture = _read_picture(entry.path)
         height, width = picture.shape[:2]
         box = max(entry.boxes, key=lambda b: b[2] * b[3])
-        if not (0 <= box[0] + box[2] / 2 < width and 0 <= box[1] + box[3] / 2 < height):
+        if not holds_middle((0, 0, width, height), box):
             raise UserError(
                 f"{annotations}: the face of {entry.path.name} lies outside the picture"
             )

@@ -19,7 +19,7 @@ from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
 from facectrl_fast.errors import UserError
 from facectrl_fast.training.engine import TrainingData, loader_workers
-from facectrl_fast.types import Box, Float32Array, UInt8Array
+from facectrl_fast.types import Box, Float32Array, UInt8Array, holds_middle
 
 LONGEST_SIDE = 320
 """Pixels that pictures keep: more than the network sees."""
@@ -144,8 +144,8 @@ def _shrunk(image: UInt8Array) -> tuple[UInt8Array, float]:
 
 def _fits(box: Box, width: int, height: int) -> bool:
     """Whether a face's middle is in the picture, of which it may be a part."""
-    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
-    return 0 <= x < width and 0 <= y < height and box[2] <= 2 * width and box[3] <= 2 * height
+    inside = holds_middle((0, 0, width, height), box)
+    return inside and box[2] <= 2 * width and box[3] <= 2 * height
 
 
 def _group(path: Path, stretch: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from facectrl_fast.types import Box, Face, Frame, PixelFormat
+from facectrl_fast.types import Box, Face, Frame, PixelFormat, holds_middle
 from facectrl_fast.vision.detect import Detector
 from facectrl_fast.vision.recognize import Recognizer
 from facectrl_fast.vision.track import Tracker
@@ -155,8 +155,7 @@ class Locator:
 
 def _is_inside(frame: Frame, face: Face) -> bool:
     """Whether its middle is in the frame: trackers, above all, run over the edge."""
-    x, y, width, height = face.box
-    return 0 <= x + width / 2 < frame.width and 0 <= y + height / 2 < frame.height
+    return holds_middle((0, 0, frame.width, frame.height), face.box)
 
 
 def _even(value: float) -> int:

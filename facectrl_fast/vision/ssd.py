@@ -17,7 +17,15 @@ from facectrl_fast._native import BoxDecoder
 from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR
-from facectrl_fast.types import Box, Face, Float32Array, PixelFormat, UInt8Array, overlap
+from facectrl_fast.types import (
+    Box,
+    Face,
+    Float32Array,
+    PixelFormat,
+    UInt8Array,
+    holds_middle,
+    overlap,
+)
 from facectrl_fast.vision.detect import JUST_TOO_SMALL
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.preprocess import WHOLE_IMAGE, Preprocessing
@@ -236,12 +244,7 @@ def _is_worth_a_close_look(picture: _Picture, face: Face, settled: Sequence[Box]
 
 def _on_one_another(first: Box, second: Box) -> bool:
     """Whether the middle of one is in the other."""
-    return _holds_middle(first, second) or _holds_middle(second, first)
-
-
-def _holds_middle(box: Box, other: Box) -> bool:
-    x, y = other[0] + other[2] / 2, other[1] + other[3] / 2
-    return box[0] <= x < box[0] + box[2] and box[1] <= y < box[1] + box[3]
+    return holds_middle(first, second) or holds_middle(second, first)
 
 
 def _to_multiple(pixels: float, multiple: int) -> int:
