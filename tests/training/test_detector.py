@@ -72,9 +72,11 @@ def outputs(model, channels=1):
     return SsdDetector(model).run(picture)
 
 
-def test_a_detector_learns_and_leaves_a_model_that_run_uses(wider, tmp_path, capsys):
+def test_a_detector_learns_and_leaves_a_model_that_run_uses(wider, tmp_path, capsys, monkeypatch):
+    # Of what learns for half a minute, hardly a face would score above nearly all else.
+    monkeypatch.setattr(detector_run, "FALSE_BOXES", 0.05)
     out = tmp_path / "run"
-    assert main(arguments(wider, out, steps=400, every=100)) == 0
+    assert main(arguments(wider, out, steps=800, every=200)) == 0
     printed = capsys.readouterr().out
     assert printed.count("average precision") == 5
     description = SsdDetector(out / "model.onnx").description
@@ -84,9 +86,8 @@ def test_a_detector_learns_and_leaves_a_model_that_run_uses(wider, tmp_path, cap
     assert description.data["training_backgrounds"] == 5
     image = np.full((200, 300, 3), 60, np.uint8)
     box = face(image, 100, 40, 90)
-    # Hardly trained, it is not sure of anything: its best guess is the face.
-    found = SsdDetector(out / "model.onnx", sensitive=True).detect(image, PixelFormat.BGR24)
-    assert overlap(max(found, key=lambda face: face.score).box, box) > 0.5
+    found = SsdDetector(out / "model.onnx").detect(image, PixelFormat.BGR24)
+    assert overlap(found[0].box, box) > 0.5
     page = (out / "report.html").read_text()
     for name in ("curves", "precision_recall", "misses", "hits"):
         assert f'src="{name}.png"' in page
