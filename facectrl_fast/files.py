@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,18 @@ def whole_file(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def base_folder(variable: str, default: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """One of the user's folders for programs' files, as the XDG specification has it.
+
+    Args:
+        variable: names it.
+        default: below the home folder; also for relative names, which are to be ignored.
+        environment: where the variable is looked up.
+    """
+    named = Path(environment.get(variable, ""))
+    return named if named.is_absolute() else Path.home() / default
 
 
 def is_file(path: Path) -> bool:

@@ -21,6 +21,7 @@ from facectrl_fast.config import (
     RunOptions,
 )
 from facectrl_fast.errors import UsageError, UserError, is_unicode, printable
+from facectrl_fast.files import base_folder
 from facectrl_fast.player.names import check_player_name
 
 ALL = "all"
@@ -182,9 +183,7 @@ class Settings:
 
 def config_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the configuration file is, or would be."""
-    base = environment.get("XDG_CONFIG_HOME", "")
-    # The specification wants relative ones to be ignored.
-    folder = Path(base) if base.startswith("/") else Path.home() / ".config"
+    folder = base_folder("XDG_CONFIG_HOME", ".config", environment)
     return folder / "facectrl-fast" / "config.toml"
 
 

@@ -80,7 +80,7 @@ def read_label(
         label: index into LABELS.
         sources: by file, as ``on/1.png``.
     """
-    files = sorted((p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES), key=_natural)
+    files = sorted((p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES), key=natural_order)
     stretch = min(STRETCH, max(len(files) // 10, 1))
     records = read_index(folder)
     pictures = []
@@ -125,7 +125,8 @@ def read_manifest(folder: Path) -> dict[str, str]:
     return {row["file"]: row["source"] for row in rows if row.get("file") and row.get("source")}
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """To sort by: 10.png comes behind 2.png."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part)
         for part in re.split(r"(\d+)", path.stem)

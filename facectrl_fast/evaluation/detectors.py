@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 
 from facectrl_fast._native import FrameRing
 from facectrl_fast.config import LEAST_SHARE
+from facectrl_fast.dataset.folder import natural_order
 from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, is_set, locate_set, read_wider
 from facectrl_fast.errors import UsageError, UserError
@@ -159,7 +159,7 @@ def _frames(recording: Path) -> Iterator[UInt8Array | None]:
     """One after the other; None for a picture that cannot be read."""
     if recording.is_dir():
         paths = (p for p in recording.iterdir() if p.suffix.lower() in SUFFIXES)
-        for path in sorted(paths, key=_numbers):
+        for path in sorted(paths, key=natural_order):
             yield load_picture(path)
         return
     capture = cv2.VideoCapture(str(recording))
@@ -173,12 +173,6 @@ def _frames(recording: Path) -> Iterator[UInt8Array | None]:
             yield np.asarray(image, np.uint8)
     finally:
         capture.release()
-
-
-def _numbers(path: Path) -> list[tuple[int, str]]:
-    """10.png comes behind 2.png."""
-    parts = re.split(r"(\d+)", path.stem)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def read_boxes(path: Path) -> list[Box]:

@@ -1,7 +1,8 @@
 """Files that ship with the program; README.md beside them says where they come from."""
 
-import os
 from pathlib import Path
+
+from facectrl_fast.files import base_folder
 
 _HERE = Path(__file__).parent
 
@@ -17,9 +18,7 @@ DEMO_PHOTO = _HERE / "astronaut.jpg"
 
 def user_data() -> Path:
     """Where the user's own model and calibration sessions are."""
-    base = Path(os.environ.get("XDG_DATA_HOME", ""))
-    # The specification has relative ones ignored.
-    return (base if base.is_absolute() else Path.home() / ".local" / "share") / "facectrl-fast"
+    return base_folder("XDG_DATA_HOME", ".local/share") / "facectrl-fast"
 
 
 def user_model() -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facectrl_fast.errors import UsageError
+from facectrl_fast.files import base_folder
 from facectrl_fast.player.names import is_called, matches, short_name
 
 
@@ -45,7 +46,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _desktop_entries() -> Iterator[Path]:
-    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    home = base_folder("XDG_DATA_HOME", ".local/share")
     system = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     extra = "/var/lib/flatpak/exports/share:/var/lib/snapd/desktop"
     for folder in f"{home}:{system}:{extra}".split(":"):

@@ -17,7 +17,7 @@ from torch import nn
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.training.export import to_onnx
-from facectrl_fast.training.mobilenet import MobileNetV2
+from facectrl_fast.training.mobilenet import IMAGENET_DEVIATION, IMAGENET_MEAN, MobileNetV2
 
 INPUT, OUTPUT = "crops", "features"
 SIDE = 112
@@ -27,7 +27,7 @@ LEAST_OPSET = 13
 HUB = "hub:"
 """Before the name of a file on the hub: hub:OWNER/MODEL/FILE."""
 SCALINGS = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "imagenet": (IMAGENET_MEAN, IMAGENET_DEVIATION),
     "unit": ((0.0,) * 3, (1.0,) * 3),
     "signed": ((0.5,) * 3, (0.5,) * 3),
     "bytes": ((0.0,) * 3, (1 / 255,) * 3),

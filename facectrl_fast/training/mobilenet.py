@@ -9,6 +9,9 @@ from torch import nn
 
 from facectrl_fast.errors import UserError
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the red, green and blue of its pictures, by which published weights expect pixels."""
+
 
 class _Inverted(nn.Module):
     """Widens, filters each channel by itself, and narrows again."""

@@ -39,7 +39,7 @@ from facectrl_fast.training.engine import (
     last_checkpoint,
 )
 from facectrl_fast.training.export import to_onnx, write_checked
-from facectrl_fast.training.mobilenet import MobileNetV2
+from facectrl_fast.training.mobilenet import IMAGENET_DEVIATION, IMAGENET_MEAN, MobileNetV2
 from facectrl_fast.training.score_report import Errors, write_report
 from facectrl_fast.types import PixelFormat, UInt8Array
 from facectrl_fast.vision.score import ScoreDescription, ScoreModel, whole_picture
@@ -107,12 +107,9 @@ class ScoreNetwork(nn.Module):
         self.backbone = MobileNetV2(1.0, 3)
         if weights is not None:
             self.backbone.load(weights)
-        # ImageNet's, blue first.
-        for name, values in (
-            ("mean", (0.406, 0.456, 0.485)),
-            ("deviation", (0.225, 0.224, 0.229)),
-        ):
-            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+        for name, values in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_DEVIATION)):
+            blue_first = torch.tensor(values[::-1])
+            self.register_buffer(name, blue_first.reshape(1, 3, 1, 1))
         self.head = nn.Linear(self.backbone.channels[-1], 1)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
