@@ -488,7 +488,7 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         "--input-size",
         type=_size,
         metavar="WxH",
-        help="of the pictures, in multiples of 16 (tiny, default: 256x192) or 32 (224x224)",
+        help="of the pictures, in multiples of 16 (tiny, default: 208x160) or 32 (224x224)",
     )
     task.add_argument(
         "--aspects",

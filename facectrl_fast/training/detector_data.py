@@ -29,7 +29,7 @@ LEAST_PIXELS = 8
 """Height of a face, in the picture as it is kept, that shows one; others may be found or not."""
 MOST_FACES = 128
 """Of a scene: a batch holds so many for each."""
-CAMERA = 2.5
+CAMERA = 3.0
 """Sides of the scenes that a finished model is judged by, in those that it is trained on: so much
 larger are a camera's frames. They show more of close faces, though no more than pictures keep."""
 CAMERA_SCENES = 4

@@ -66,8 +66,8 @@ class DetectorOptions:
     """What can be chosen about training a detector."""
 
     architecture: str = "tiny"
-    height: int = 192
-    width: int = 256
+    height: int = 160
+    width: int = 208
     aspects: tuple[float, ...] = (FACE_ASPECT,)
     """Width by height of the anchors."""
     width_multiplier: float = 1.0

@@ -35,13 +35,13 @@ MOST_PIXELS, MOST_SIDE = 1 << 20, 4096
 """Of an input, whatever picture is looked at."""
 LOWEST_SCORE = 0.02
 """Of what a sensitive detector gives."""
-DOUBTFUL, SURE = 0.25, 0.7
+DOUBTFUL, SURE = 0.25, 0.75
 """Scores between which a box is looked at closely; then that look decides."""
 MOST_DOUBTS = 2
 """So many boxes of a picture, the best, are looked at closely."""
 CLOSE_LOOK = Preprocessing(expansion=(0.5, 0.5))
 """What of a picture is seen then."""
-CLOSE = 3.3
+CLOSE = 4.0
 """Height of the face then, in those of the smallest face that a search finds."""
 SAME = 0.4
 """Overlap of what a close look finds with the box that it was for."""

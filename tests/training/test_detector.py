@@ -163,7 +163,7 @@ def test_a_finished_model_is_judged_by_many_scenes_of_a_camera_s_size(wider):
     pictures = read_set(wider, FaceFilter(), 1, print)
     data = DetectorData([pictures], [], (64, 96), 16, 2, 10, 0.1, 0)
     scenes = list(data.camera_scenes())
-    assert {scene.image.shape for scene in scenes} == {(1, 160, 240)}
+    assert {scene.image.shape for scene in scenes} == {(1, 192, 288)}
     assert len({scene.image.tobytes() for scene in scenes}) == len(scenes) == 40
     again = next(data.camera_scenes())
     np.testing.assert_array_equal(again.image, scenes[0].image)
