@@ -190,7 +190,7 @@ Target checked_target(py::array& out) {
 
 using FloatArray = py::array_t<float, py::array::c_style>;
 
-// Knows a detector's anchors; the outputs come as pairs of logits and offsets, one a level.
+// Knows a detector's anchors; the outputs come one a level.
 struct BoxDecoder {
     struct Level {
         int stride;
@@ -201,12 +201,12 @@ struct BoxDecoder {
     float most_overlap;
 
     py::array_t<float> decode(const std::vector<FloatArray>& outputs) const {
-        if (outputs.size() != 2 * levels.size()) {
-            throw py::value_error("outputs: must be logits and offsets of each level");
+        if (outputs.size() != levels.size()) {
+            throw py::value_error("outputs: must be one for each level");
         }
         std::vector<AnchorGrid> grids;
         for (std::size_t i = 0; i < levels.size(); ++i) {
-            grids.push_back(grid(levels[i], outputs[2 * i], outputs[2 * i + 1]));
+            grids.push_back(grid(levels[i], outputs[i]));
         }
         std::vector<ScoredBox> boxes;
         {
@@ -223,20 +223,14 @@ struct BoxDecoder {
         return found;
     }
 
-    static AnchorGrid grid(const Level& level, const FloatArray& logits,
-                           const FloatArray& offsets) {
+    static AnchorGrid grid(const Level& level, const FloatArray& output) {
         const auto anchors = static_cast<py::ssize_t>(level.anchors.size());
-        const auto fits = [&logits](const FloatArray& array, py::ssize_t planes) {
-            return array.ndim() == 4 && array.shape(0) == 1 && array.shape(1) == planes &&
-                   array.shape(2) == logits.shape(2) && array.shape(3) == logits.shape(3) &&
-                   array.size() <= 1 << 26;
-        };
-        if (logits.ndim() != 4 || !fits(logits, anchors) || !fits(offsets, 4 * anchors)) {
-            throw py::value_error("outputs: shapes must be (1, anchors, rows, columns) and "
-                                  "(1, 4 anchors, rows, columns) for each level");
+        if (output.ndim() != 4 || output.shape(0) != 1 || output.shape(1) != 5 * anchors ||
+            output.size() > 1 << 26) {
+            throw py::value_error("outputs: shapes must be (1, 5 anchors, rows, columns)");
         }
-        return {logits.data(), offsets.data(), static_cast<int>(logits.shape(2)),
-                static_cast<int>(logits.shape(3)), level.stride, &level.anchors};
+        return {output.data(), static_cast<int>(output.shape(2)),
+                static_cast<int>(output.shape(3)), level.stride, &level.anchors};
     }
 };
 

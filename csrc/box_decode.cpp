@@ -32,8 +32,8 @@ void decode_boxes(const AnchorGrid& grid, float least_score, std::vector<ScoredB
     // Compared before the logistic function, which hardly any cell needs then.
     const float least_logit = std::log(least_score / (1 - least_score));
     const auto plane = static_cast<std::size_t>(grid.rows) * static_cast<std::size_t>(grid.columns);
-    const float* logits = grid.logits;
-    const float* offsets = grid.offsets;
+    const float* logits = grid.planes;
+    const float* offsets = logits + grid.anchors->size() * plane;
     for (const AnchorShape& anchor : *grid.anchors) {
         for (std::size_t cell = 0; cell < plane; ++cell) {
             const float logit = logits[cell];

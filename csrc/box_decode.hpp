@@ -11,11 +11,10 @@ struct AnchorShape {
     float width, height;  // pixels of the network's input
 };
 
-// One output of the network: for each anchor of a cell a plane of logits, and four planes of
-// offsets (centre x, centre y, width, height).
+// One output of the network: for each anchor of a cell a plane of logits; then, for each of them,
+// four planes of offsets (centre x, centre y, width, height).
 struct AnchorGrid {
-    const float* logits;   // anchors x rows x columns
-    const float* offsets;  // anchors x 4 x rows x columns
+    const float* planes;  // 5 anchors x rows x columns
     int rows;
     int columns;
     int stride;  // pixels of the network's input from cell to cell

@@ -153,11 +153,12 @@ class Votes:
 def decode_boxes(levels, outputs, least_score):
     """Boxes (n, 5) with their scores, of a detector's outputs, in no order.
 
-    ``levels`` are (stride, [(width, height), ...]); ``outputs`` the logits and offsets of each.
+    ``levels`` are (stride, [(width, height), ...]); ``outputs`` have the logits of each, then the
+    offsets.
     """
     boxes = []
-    for k, (stride, shapes) in enumerate(levels):
-        logits, offsets = outputs[2 * k][0], outputs[2 * k + 1][0]
+    for (stride, shapes), (planes,) in zip(levels, outputs, strict=True):
+        logits, offsets = planes[: len(shapes)], planes[len(shapes) :]
         for anchor, (width, height) in enumerate(shapes):
             for row, column in np.ndindex(logits.shape[1:]):
                 score = 1 / (1 + np.exp(-float(logits[anchor, row, column])))

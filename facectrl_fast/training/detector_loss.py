@@ -50,15 +50,16 @@ def corners(centred: torch.Tensor) -> torch.Tensor:
     return torch.cat([centred[..., :2] - half, centred[..., :2] + half], -1)
 
 
-def flat(levels: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+def flat(levels: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """A network's outputs as logits (n, anchors) and offsets (n, anchors, 4)."""
-    logits = torch.cat([scores.flatten(1) for scores, _ in levels], 1)
-    parts = []
-    for scores, offsets in levels:
-        n, anchors, rows, columns = scores.shape
-        split = offsets.view(n, anchors, 4, rows, columns).permute(0, 1, 3, 4, 2)
-        parts.append(split.reshape(n, -1, 4))
-    return logits, torch.cat(parts, 1)
+    logits, offsets = [], []
+    for output in levels:
+        n, planes, rows, columns = output.shape
+        anchors = planes // 5
+        logits.append(output[:, :anchors].flatten(1))
+        split = output[:, anchors:].view(n, anchors, 4, rows, columns).permute(0, 1, 3, 4, 2)
+        offsets.append(split.reshape(n, -1, 4))
+    return torch.cat(logits, 1), torch.cat(offsets, 1)
 
 
 def overlap(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -61,11 +61,11 @@ class DetectorModule(TrainedModule):
         """Keep what is judged once all batches are through."""
         loss, levels = self._loss(batch)
         self.log("val_loss", loss, prog_bar=True, sync_dist=True)
-        outputs = [part.float().cpu().numpy() for level in levels for part in level]
+        outputs = [level.float().cpu().numpy() for level in levels]
         faces, doubtful = (boxes.cpu().numpy() for boxes in batch[1:])
         for k in range(len(faces)):
             found = self._decoder.decode(
-                [np.ascontiguousarray(part[k : k + 1]) for part in outputs]
+                [np.ascontiguousarray(level[k : k + 1]) for level in outputs]
             )
             self._judged.append(
                 JudgedPicture(
@@ -89,9 +89,7 @@ class DetectorModule(TrainedModule):
         self.log(self.SELECTED_BY, precision, prog_bar=True, rank_zero_only=True)
         self.log("val_overlap", judgement.overlap, rank_zero_only=True)
 
-    def _loss(
-        self, batch: Batch
-    ) -> tuple[torch.Tensor, Sequence[tuple[torch.Tensor, torch.Tensor]]]:
+    def _loss(self, batch: Batch) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         pictures, faces, doubtful = batch
         shown = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
         levels = self.network(shown)

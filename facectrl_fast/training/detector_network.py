@@ -1,7 +1,8 @@
 """Face detectors as PyTorch modules.
 
-They take pictures (n, c, h, w) in [0, 1] and give, for each level of anchors, the logits
-(n, a, rows, columns) and the offsets (n, 4 a, rows, columns) of its a anchors a cell.
+They take pictures (n, c, h, w) in [0, 1] and give, for each level of anchors, one output
+(n, 5 a, rows, columns): the logits of its a anchors a cell, then four offsets of each. As two
+outputs, of so few channels, they would take longer.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ FACE_ASPECT = 0.76
 SSD_SIZES = ((16, (24.0, 48.0)), (32, (96.0, 176.0)))
 """Of the MobileNetV2, for pictures of 224 pixels."""
 
-Levels = list[tuple[torch.Tensor, torch.Tensor]]
-
 
 def _separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
@@ -40,20 +39,11 @@ def _point(into: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(into, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
 
 
-class Head(nn.Module):
-    """Logits and offsets of one level, of one convolution: two of so few channels take longer."""
-
-    def __init__(self, channels: int, anchors: int) -> None:
-        super().__init__()
-        self.parts = [anchors, 4 * anchors]
-        self.both = nn.Conv2d(channels, sum(self.parts), 1)
-        assert self.both.bias is not None
-        nn.init.constant_(self.both.bias[:anchors], -4.6)  # faces are rare
-
-    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, c, rows, columns) to logits and offsets."""
-        logits, offsets = self.both(features).split(self.parts, 1)
-        return logits, offsets
+def _head(channels: int, anchors: int) -> nn.Conv2d:
+    head = nn.Conv2d(channels, 5 * anchors, 1)
+    assert head.bias is not None
+    nn.init.constant_(head.bias[:anchors], -4.6)  # faces are rare
+    return head
 
 
 class TinyDetector(nn.Module):
@@ -74,7 +64,7 @@ class TinyDetector(nn.Module):
             channels: 1 for gray pictures, 3 for colour.
         """
         super().__init__()
-        a, b, c = (max(8, round(width * full / 8) * 8) for full in (32, 48, 64))
+        a, b, c = (max(8, round(width * full / 8) * 8) for full in (16, 32, 64))
         fine, coarse = levels
         self.to_fine = nn.Sequential(
             nn.Conv2d(channels, a, 5, 4, 2, bias=False),
@@ -87,9 +77,9 @@ class TinyDetector(nn.Module):
         self.tell = _point(c, b)
         self.grow = nn.Upsample(scale_factor=2, mode="nearest")
         self.mix = _separable(b, b)
-        self.heads = nn.ModuleList([Head(b, len(fine.shapes)), Head(c, len(coarse.shapes))])
+        self.heads = nn.ModuleList([_head(b, len(fine.shapes)), _head(c, len(coarse.shapes))])
 
-    def forward(self, pictures: torch.Tensor) -> Levels:
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """(n, channels, h, w), both sides multiples of 16."""
         fine = self.to_fine(pictures)
         coarse = self.to_coarse(fine)
@@ -117,11 +107,11 @@ class MobileNetV2Ssd(nn.Module):
         self.backbone = MobileNetV2(width, channels)
         taken = self.backbone.channels[self.BEFORE - 1], self.backbone.channels[-1]
         self.heads = nn.ModuleList(
-            nn.Sequential(_separable(count, count), Head(count, len(level.shapes)))
+            nn.Sequential(_separable(count, count), _head(count, len(level.shapes)))
             for count, level in zip(taken, levels, strict=True)
         )
 
-    def forward(self, pictures: torch.Tensor) -> Levels:
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """(n, channels, h, w), both sides multiples of 32."""
         features = (pictures - 0.5) / 0.25
         taken = []

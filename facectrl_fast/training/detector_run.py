@@ -29,6 +29,7 @@ from facectrl_fast.training.detector_data import (
     read_backgrounds,
     read_set,
 )
+from facectrl_fast.training.detector_loss import flat
 from facectrl_fast.training.detector_module import DetectorModule
 from facectrl_fast.training.detector_network import ARCHITECTURES, FACE_ASPECT, Architecture
 from facectrl_fast.training.detector_report import write_report
@@ -321,9 +322,7 @@ def judge_scenes(models: Sequence[Path], scenes: Iterable[Scene]) -> list[Detect
 
 
 def _as_onnx(network: nn.Module, description: DetectorDescription) -> onnx.ModelProto:
-    names = [
-        f"{what}_{level.stride}" for level in description.levels for what in ("logits", "offsets")
-    ]
+    names = [f"level_{level.stride}" for level in description.levels]
     free = {
         side: description.multiple * torch.export.Dim(name, min=1)
         for side, name in ((2, "rows"), (3, "columns"))
@@ -339,12 +338,10 @@ def _disagreement(network: nn.Module, draft: Path, sample: np.ndarray) -> float:
     apart = 0.0
     for picture in sample:
         with torch.no_grad():
-            ours = [part for level in network(torch.from_numpy(picture[None])) for part in level]
-        theirs = detector.run(picture[None])
-        for k, (our, given) in enumerate(zip(ours, theirs, strict=True)):
-            their = torch.from_numpy(given)
-            # The first of each pair are logits; offsets are in tenths of a side.
-            pair = (our.sigmoid(), their.sigmoid()) if k % 2 == 0 else (our / 10, their / 10)
+            logits, offsets = flat(network(torch.from_numpy(picture[None])))
+        given = flat([torch.from_numpy(level) for level in detector.run(picture[None])])
+        # Offsets are in tenths of a side.
+        for difference in (logits.sigmoid() - given[0].sigmoid(), (offsets - given[1]) / 10):
             # NumPy's maximum keeps a NaN.
-            apart = float(np.maximum(apart, float((pair[0] - pair[1]).abs().max())))
+            apart = float(np.maximum(apart, float(difference.abs().max())))
     return apart

@@ -15,8 +15,8 @@ version       of the program that made it
 ============  ====================================================================
 
 The input is (1, channels, height, width) of values in [0, 1]; both sides may be any multiples of
-the largest stride. The outputs are, for each level, the logits (1, a, rows, columns) and the
-offsets (1, 4 a, rows, columns) of a cell's a anchors.
+the largest stride. The outputs are, for each level, (1, 5 a, rows, columns): the logits of a cell's
+a anchors, then four offsets of each.
 """
 
 from __future__ import annotations

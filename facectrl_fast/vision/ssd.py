@@ -78,7 +78,7 @@ class SsdDetector:
         """Height of the smallest box given, as a share of that of the smallest face."""
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         levels = self.description.levels
-        planes = [count * len(level.shapes) for level in levels for count in (1, 4)]
+        planes = [5 * len(level.shapes) for level in levels]
         fits = (
             [i.type for i in inputs] == ["tensor(float)"]
             and all(o.type == "tensor(float)" and len(o.shape) == 4 for o in outputs)
@@ -119,7 +119,7 @@ class SsdDetector:
         return sorted(wanted, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
-        """The network's outputs for an input (1, channels, h, w): logits and offsets by level."""
+        """The network's outputs for an input (1, channels, h, w), one a level."""
         return run_session(self._session, self._output_names, {self._input_name: batch})
 
     def _decided(self, picture: _Picture, found: Sequence[Face]) -> list[Face]:

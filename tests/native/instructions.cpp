@@ -63,11 +63,12 @@ void follow() {
 
 void decode() {
     const std::vector<AnchorShape> anchors{{12, 16}, {20, 26}, {31, 41}};
-    std::vector<float> logits(3 * 24 * 18, -5.0f), offsets(12 * 24 * 18, 0.1f);
-    for (std::size_t i = 0; i < logits.size(); i += 40) logits[i] = 1.0f;
+    constexpr std::size_t kLogits = 3 * 24 * 18;
+    std::vector<float> planes(5 * kLogits, 0.1f);
+    for (std::size_t i = 0; i < kLogits; ++i) planes[i] = i % 40 == 0 ? 1.0f : -5.0f;
     for (int i = 0; i < kTimes; ++i) {
         std::vector<ScoredBox> boxes;
-        decode_boxes({logits.data(), offsets.data(), 18, 24, 8, &anchors}, 0.4f, boxes);
+        decode_boxes({planes.data(), 18, 24, 8, &anchors}, 0.4f, boxes);
         suppress_overlaps(boxes, 0.3f);
     }
 }

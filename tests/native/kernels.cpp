@@ -63,10 +63,9 @@ bool all_kernels() {
     for (int rows = 1; rows <= 5; ++rows) {
         for (int columns = 1; columns <= 5; ++columns) {
             const auto plane = static_cast<std::size_t>(rows * columns);
-            const auto logits = std::make_unique<float[]>(2 * plane);
-            const auto offsets = std::make_unique<float[]>(8 * plane);
+            const auto planes = std::make_unique<float[]>(10 * plane);
             std::vector<ScoredBox> boxes;
-            decode_boxes({logits.get(), offsets.get(), rows, columns, 8, &anchors}, 0.4f, boxes);
+            decode_boxes({planes.get(), rows, columns, 8, &anchors}, 0.4f, boxes);
             if (suppress_overlaps(boxes, 1.0f).size() != 2 * plane) return false;
         }
     }

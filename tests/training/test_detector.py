@@ -270,7 +270,5 @@ def test_networks_give_what_their_levels_say(name, channels):
     network = architecture.build(levels, 0.5, channels, None).eval()
     side = 2 * architecture.multiple
     given = network(torch.zeros(2, channels, side, 2 * side))
-    for level, (logits, offsets) in zip(levels, given, strict=True):
-        grid = level.grid(side, 2 * side)
-        assert logits.shape == (2, len(level.shapes), *grid)
-        assert offsets.shape == (2, 4 * len(level.shapes), *grid)
+    for level, output in zip(levels, given, strict=True):
+        assert output.shape == (2, 5 * len(level.shapes), *level.grid(side, 2 * side))

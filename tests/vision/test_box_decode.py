@@ -16,8 +16,9 @@ def outputs(rng, rows, columns, spread=2.0):
     made = []
     for stride, shapes in LEVELS:
         grid = (rows * 16 // stride, columns * 16 // stride)
-        made.append(rng.normal(-2, spread, (1, len(shapes), *grid)).astype(np.float32))
-        made.append(rng.normal(0, 3, (1, 4 * len(shapes), *grid)).astype(np.float32))
+        logits = rng.normal(-2, spread, (1, len(shapes), *grid))
+        offsets = rng.normal(0, 3, (1, 4 * len(shapes), *grid))
+        made.append(np.concatenate([logits, offsets], 1).astype(np.float32))
     return made
 
 
@@ -62,24 +63,24 @@ def test_nothing_scores_enough():
 def test_outputs_that_are_no_numbers_are_no_boxes(value):
     broken = [np.full_like(part, value) for part in outputs(np.random.default_rng(0), 2, 2)]
     assert len(BoxDecoder(LEVELS, 0.5, 0.3).decode(broken)) == 0
-    broken[0][:] = 5.0
+    broken[0][:, : len(LEVELS[0][1])] = 5.0
     boxes = BoxDecoder(LEVELS, 0.5, 0.3).decode(broken)
     assert np.isfinite(boxes).all()
 
 
 def test_a_wild_offset_makes_no_endless_box():
     made = outputs(np.random.default_rng(0), 2, 2)
-    made[1][:] = 1e30
+    made[0][:, len(LEVELS[0][1]) :] = 1e30
     assert np.isfinite(BoxDecoder(LEVELS, 0.1, 1.0).decode(made)).all()
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda made: made[:-1], "logits and offsets of each level"),
+        (lambda made: made[:-1], "one for each level"),
         (lambda made: [made[0][0], *made[1:]], "shapes"),
-        (lambda made: [made[0], made[1][:, :-1], *made[2:]], "shapes"),
-        (lambda made: [made[0][:, :, 1:], *made[1:]], "shapes"),
+        (lambda made: [made[0][:, :-1], made[1]], "shapes"),
+        (lambda made: [np.concatenate([made[0]] * 2), made[1]], "shapes"),
     ],
 )
 def test_outputs_that_do_not_fit_are_refused(change, complaint):

@@ -185,7 +185,7 @@ def test_a_box_of_no_shape_makes_no_endless_input(monkeypatch):
 
     def noted(batch):
         sizes.append(batch.shape)
-        return [np.zeros((1, n, 1, 1), np.float32) for n in (3, 12, 2, 8)]
+        return [np.zeros((1, n, 1, 1), np.float32) for n in (15, 10)]
 
     monkeypatch.setattr(detector, "run", noted)
     for box in [(0, 0, 640, 0.01), (300, 0, 0.01, 480), (0, 0, 1e6, 1), (639.9, 479.9, 9, 9)]:

@@ -32,12 +32,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const float least = static_cast<float>(bytes.between(1, 99)) / 100;
     const float most = static_cast<float>(bytes.between(0, 100)) / 100;
     const auto plane = static_cast<std::size_t>(rows * columns) * anchors.size();
-    const auto logits = std::make_unique<float[]>(plane);
-    const auto offsets = std::make_unique<float[]>(4 * plane);
-    for (std::size_t i = 0; i < plane; ++i) logits[i] = bytes.take<float>();
-    for (std::size_t i = 0; i < 4 * plane; ++i) offsets[i] = bytes.take<float>();
+    const auto planes = std::make_unique<float[]>(5 * plane);
+    for (std::size_t i = 0; i < 5 * plane; ++i) planes[i] = bytes.take<float>();
     std::vector<ScoredBox> boxes;
-    decode_boxes({logits.get(), offsets.get(), rows, columns, 8, &anchors}, least, boxes);
+    decode_boxes({planes.get(), rows, columns, 8, &anchors}, least, boxes);
     MUST_HOLD(boxes.size() <= plane);
     for (const ScoredBox& box : boxes) {
         for (float value : {box.x, box.y, box.width, box.height}) MUST_HOLD(std::isfinite(value));
