@@ -97,6 +97,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         doctor,
         source="the camera to check (default: as 'run')",
         model="as for 'run'",
+        detector="as for 'run'",
         detector_model="as for 'run'",
     )
     doctor.set_defaults(command="doctor")
@@ -209,6 +210,7 @@ def _add_recording_options(command: _Parser) -> None:
         command,
         source="as for 'run'",
         backend="as for 'run'",
+        detector="as for 'run'",
         detector_model="as for 'run'",
     )
     command.add_argument(
@@ -232,7 +234,12 @@ def _add_setup(commands: _Commands[_Parser]) -> None:
         ("service", "installing the service"),
     ):
         setup.add_argument(f"--no-{step}", action="store_true", help=f"without {words}")
-    _add_options(setup, source="as for 'run'", detector_model="as for 'run'")
+    _add_options(
+        setup,
+        source="as for 'run'",
+        detector="as for 'run'",
+        detector_model="as for 'run'",
+    )
     setup.set_defaults(command="setup")
 
 
@@ -841,7 +848,7 @@ def _add_evaluate_detector(commands: _Commands[_Parser]) -> None:
         type=_positive,
         default=5,
         metavar="N",
-        help="frames of a recording of which one is looked at, with --reference (default: 5)",
+        help="look at each Nth frame of a recording, with --reference (default: 5)",
     )
     evaluate.set_defaults(command="evaluate-detector")
 

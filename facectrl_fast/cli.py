@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _joined(arguments: Sequence[str]) -> Sequence[str]:
-    """'evaluate identity' means what 'evaluate-identity' does; its files may be called so, too."""
+    """'evaluate identity' means what 'evaluate-identity' does, even beside a file of that name."""
     if list(arguments[:1]) == ["evaluate"] and list(arguments[1:2]) in (["detector"], ["identity"]):
         return [f"evaluate-{arguments[1]}", *arguments[2:]]
     return arguments
@@ -96,6 +96,7 @@ def _collect(options: argparse.Namespace) -> int:
     chosen = CollectOptions(
         source=run.source,
         backend=run.backend,
+        detector=run.detector,
         detector_model=run.detector_model,
         count=options.count,
         seconds=options.seconds,
@@ -131,6 +132,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     chosen = CalibrateOptions(
         source=run.source,
         backend=run.backend,
+        detector=run.detector,
         detector_model=run.detector_model,
         seconds=options.seconds,
         recordings=recordings,

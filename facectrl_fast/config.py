@@ -77,6 +77,7 @@ class CollectOptions:
 
     source: str = "auto"
     backend: str = BACKENDS[0]
+    detector: str = "auto"
     detector_model: Path | None = None
     count: int | None = None
     """Stop after so many crops."""
@@ -95,6 +96,7 @@ class CalibrateOptions:
 
     source: str = "auto"
     backend: str = BACKENDS[0]
+    detector: str = "auto"
     detector_model: Path | None = None
     seconds: float = 10.0
     """To record with headphones, without, and away."""

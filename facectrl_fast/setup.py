@@ -110,6 +110,7 @@ class Setup:
         chosen = CalibrateOptions(
             source=self._options.source,
             backend=self._options.backend,
+            detector=self._options.detector,
             detector_model=self._options.detector_model,
         )
         calibrate(chosen, lambda line: print(line, flush=True))

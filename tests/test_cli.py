@@ -201,6 +201,14 @@ class TestBadInput:
         words = complaint("collect", "on", "--dataset", tmp_path, "--source", make_video())
         assert "nothing was collected: no face was found" in words
 
+    @pytest.mark.parametrize("command", ["collect on --dataset new", "calibrate --on x --off x"])
+    def test_the_configured_detector_is_used(self, tmp_path, monkeypatch, make_video, command):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        monkeypatch.setenv("FACECTRL_FAST_DETECTOR", "yunet")
+        make_video().rename("x")
+        assert "the detector yunet needs its file" in complaint(*command.split(), "--source", "x")
+
     def test_collecting_into_a_file(self, tmp_path, make_video):
         path = tmp_path / "dataset"
         path.write_text("no folder")

@@ -190,6 +190,7 @@ def _collect(folder: Path, options: CalibrateOptions, recording: str | None) -> 
     chosen = CollectOptions(
         source=options.source if recording is None else recording,
         backend=options.backend,
+        detector=options.detector,
         detector_model=options.detector_model,
         seconds=options.seconds if recording is None else None,
         preview=options.preview and recording is None,

@@ -150,7 +150,7 @@ def build_collector(loop: MainLoop, options: CollectOptions) -> Collector:
     # Recordings are read as fast as they can be looked at.
     source = open_source(options.source, realtime=False, backend=options.backend)
     source.check()
-    locator = Locator(open_detector("auto", options.detector_model))
+    locator = Locator(open_detector(options.detector, options.detector_model))
     show = _collecting_window() if options.preview and screen_answers() else print_progress
     return Collector(loop, source, locator, options, show)
 

@@ -11,9 +11,9 @@ from facectrl_fast.files import is_file
 from facectrl_fast.types import Box
 
 NAMED = 3
+"""Problems that a message names; the others are counted."""
 LONGEST_NUMBER = 9
 """Digits: far beyond any picture's."""
-"""Problems that a message names; the others are counted."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -93,8 +93,9 @@ def locate_set(path: Path) -> tuple[Path, Path]:
     """Annotation file and folder of pictures of a set.
 
     Args:
-        path: a folder in WIDER FACE's layout, or an annotation file ``NAME_bbx_gt.txt`` beside its
-            folder of pictures, ``NAME``.
+        path: a folder in WIDER FACE's layout, of which ``train`` is taken where it is there; an
+            annotation file of such a folder; or one ``NAME_bbx_gt.txt`` beside its folder of
+            pictures, ``NAME``.
 
     Raises:
         UserError: it is neither.
@@ -106,7 +107,10 @@ def locate_set(path: Path) -> tuple[Path, Path]:
             if annotations.is_file() and images.is_dir():
                 return annotations, images
     elif path.is_file() and path.name.endswith("_bbx_gt.txt"):
-        images = path.with_name(path.name.removesuffix("_bbx_gt.txt"))
+        name = path.name.removesuffix("_bbx_gt.txt")
+        images = path.with_name(name)
+        if path.parent.name == "wider_face_split":
+            images = path.parent.with_name(name.replace("wider_face", "WIDER")) / "images"
         if images.is_dir():
             return path, images
         raise UserError(f"{path}: its pictures should be in the folder {images}")

@@ -18,7 +18,7 @@ MATCHED = 0.5
 """Overlap (intersection over union) from which on a face counts as found."""
 SIZES = ((LEAST_SHARE, 1 / 3), (1 / 3, 2 / 3), (2 / 3, float("inf")))
 """Heights of faces that are told apart, as shares of the picture's."""
-DOUBTFUL = 0.3
+MAYBE = 0.3
 """Overlap with a doubtful face from which on a box counts neither way."""
 
 
@@ -27,7 +27,7 @@ class JudgedPicture:
     """What a detector found in one picture, beside what is there."""
 
     found: tuple[Face, ...]
-    """Best first, as many as it gives at a low score."""
+    """As many as it gives at a low score."""
     faces: tuple[Box, ...]
     doubtful: tuple[Box, ...] = ()
     """Faces that may be found or not."""
@@ -70,7 +70,7 @@ class DetectionJudgement:
                     k = max(free, key=fits.__getitem__)
                     best[k] = face.score
                     overlaps.append(fits[k])
-                elif any(overlap(face.box, box) > DOUBTFUL for box in picture.doubtful):
+                elif any(overlap(face.box, box) > MAYBE for box in picture.doubtful):
                     continue
                 scores.append(face.score)
                 right.append(bool(free))

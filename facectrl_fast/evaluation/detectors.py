@@ -25,7 +25,7 @@ from facectrl_fast.evaluation.detection import (
     check_average_precision,
 )
 from facectrl_fast.types import Box, PixelFormat, UInt8Array
-from facectrl_fast.vision.detect import Detector, open_detector
+from facectrl_fast.vision.detect import Detector, check_file, open_detector
 from facectrl_fast.vision.locate import Locator
 from facectrl_fast.vision.yunet import YuNetDetector
 
@@ -267,6 +267,7 @@ def _opened(text: str, sensitive: bool) -> Detector:
     if at:
         if not width.isdecimal() or not 32 <= int(width) <= 4096:
             raise UserError(f"{text}: behind the @ stands a width in pixels, 32 to 4096")
+        check_file(path)
         # Of pictures that are four to three.
         least_pixels = round(int(width) * 0.75 * LEAST_SHARE)
         return YuNetDetector(path, LEAST_SHARE, least_pixels, sensitive)

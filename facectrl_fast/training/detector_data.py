@@ -22,7 +22,7 @@ from facectrl_fast.training.engine import TrainingData, loader_workers
 from facectrl_fast.types import Box, Float32Array, UInt8Array, holds_middle
 
 LONGEST_SIDE = 320
-"""Pixels that pictures keep: more than the network sees."""
+"""Pixels that pictures keep, or as many as the network sees, where those are more."""
 MOST_PROBLEMS = 0.1
 """Share of a set's pictures that may be missing or broken."""
 LEAST_PIXELS = 8
@@ -54,7 +54,7 @@ class PictureSet:
 
 
 def read_set(
-    path: Path, wanted: FaceFilter, channels: int, say: Callable[[str], None]
+    path: Path, wanted: FaceFilter, channels: int, side: int, say: Callable[[str], None]
 ) -> PictureSet:
     """Read a set of annotated pictures.
 
@@ -62,6 +62,7 @@ def read_set(
         path: see ``wider.locate_set``.
         wanted: which faces are to be found.
         channels: 1 for gray, 3 for BGR.
+        side: pixels of the longer one, to which larger pictures are shrunk.
         say: is told what is left out.
 
     Raises:
@@ -71,6 +72,7 @@ def read_set(
     annotated, problems = read_wider(annotations, images, wanted)
     found = PictureSet()
     stretch = min(STRETCH, max(len(annotated) // 10, 1))
+    too_small = 0
     for number, entry in enumerate(annotated):
         image = read_picture(entry.path, channels)
         if image is None:
@@ -80,7 +82,7 @@ def read_set(
         if not all(_fits(box, width, height) for box in entry.boxes + entry.doubtful):
             problems.found.append(f"{entry.path}: a face lies outside of the picture")
             continue
-        image, scale = _shrunk(image)
+        image, scale = _shrunk(image, side)
         if entry.boxes:
             boxes, doubtful = (
                 np.array(some, np.float32).reshape(-1, 4) * np.float32(scale)
@@ -88,6 +90,7 @@ def read_set(
             )
             large = boxes[:, 3] >= LEAST_PIXELS
             if not large.any():
+                too_small += 1
                 continue
             doubtful = np.concatenate([doubtful, boxes[~large]])
             found.faces.append(FacePicture(image, boxes[large], doubtful))
@@ -97,10 +100,17 @@ def read_set(
     problems.check(len(found.faces) + len(found.backgrounds), MOST_PROBLEMS)
     if problems.found:
         say(f"left out: {problems}")
+    if too_small:
+        say(
+            f"left out: {too_small} pictures of {path} whose faces are all below {LEAST_PIXELS} "
+            f"pixels, in {side} of the longer side"
+        )
     return found
 
 
-def read_backgrounds(folder: Path, channels: int, say: Callable[[str], None]) -> list[UInt8Array]:
+def read_backgrounds(
+    folder: Path, channels: int, side: int, say: Callable[[str], None]
+) -> list[UInt8Array]:
     """All pictures below a folder, which show no faces.
 
     Raises:
@@ -114,7 +124,7 @@ def read_backgrounds(folder: Path, channels: int, say: Callable[[str], None]) ->
         if image is None:
             problems.found.append(f"{path} cannot be read")
         else:
-            pictures.append(_shrunk(image)[0])
+            pictures.append(_shrunk(image, side)[0])
     problems.check(len(pictures), MOST_PROBLEMS)
     if not pictures:
         raise UserError(f"{folder} holds no pictures (jpg, png or webp)")
@@ -132,9 +142,9 @@ def read_picture(path: Path, channels: int) -> UInt8Array | None:
     return np.ascontiguousarray(planes, np.uint8)
 
 
-def _shrunk(image: UInt8Array) -> tuple[UInt8Array, float]:
+def _shrunk(image: UInt8Array, side: int) -> tuple[UInt8Array, float]:
     height, width = image.shape[1:]
-    scale = min(LONGEST_SIDE / max(height, width), 1.0)
+    scale = min(side / max(height, width), 1.0)
     if scale == 1:
         return image, 1.0
     size = max(round(width * scale), 2), max(round(height * scale), 2)

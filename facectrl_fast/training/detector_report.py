@@ -13,6 +13,7 @@ from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.dataset.webcam_scenes import Scene
 from facectrl_fast.evaluation.detection import (
     MATCHED,
+    MAYBE,
     SIZES,
     DetectionJudgement,
     JudgedPicture,
@@ -35,7 +36,7 @@ def write_report(
     judgement: DetectionJudgement,
     scenes: Iterable[Scene],
     history: Sequence[dict[str, float]],
-    disagreement: float,
+    differ: str,
     int8: str,
 ) -> Path:
     """Write the page ``out`` and what it shows beside it.
@@ -46,7 +47,7 @@ def write_report(
         judgement: of that model, on the scenes.
         scenes: that it was judged by.
         history: of each evaluation, the losses and metrics.
-        disagreement: between PyTorch and ONNX Runtime.
+        differ: what PyTorch and ONNX Runtime differ by.
         int8: what became of quantising it.
 
     Raises:
@@ -59,7 +60,7 @@ def write_report(
         out,
         f"{description.network}: average precision {precision:.3f}",
         f"On {len(judgement.pictures)} scenes, of people or events not trained on.",
-        detector_card(description, judgement, disagreement, int8),
+        detector_card(description, judgement, differ, int8),
         [
             Shown(
                 "curves",
@@ -84,7 +85,7 @@ def write_report(
 def detector_card(
     description: DetectorDescription,
     judgement: DetectionJudgement,
-    disagreement: float,
+    differ: str,
     int8: str,
 ) -> str:
     """What a detector is and how good, as Markdown."""
@@ -101,14 +102,14 @@ def detector_card(
         f"{description.multiple} |",
         f"| smallest face | {description.face:g} pixels high in the input |",
         f"| a box is a face from a score of | {description.score:.3f}; between {DOUBTFUL:g} and "
-        f"{SURE:g} it is looked at closely, and that look decides |",
+        f"{SURE:g} the likeliest are looked at closely, and that look decides |",
         f"| trained on | scenes made of {data['training_pictures']} pictures with faces and "
         f"{data['training_backgrounds']} without |",
         f"| validated on | {len(judgement.pictures)} scenes of a camera's size made of "
         f"{data['validation_pictures']} pictures of other people or events and "
         f"{data['validation_backgrounds']} backgrounds |",
         f"| made by | facectrl-fast {description.version} |",
-        f"| PyTorch and ONNX Runtime differ by | {disagreement:.1e} at most |",
+        f"| PyTorch and ONNX Runtime differ by | {differ} |",
         f"| quantised to int8 | {int8} |",
         "",
         "## On the validation scenes",
@@ -177,7 +178,7 @@ def _sheets(
         false = False
         for face in found:
             known = any(overlap(face.box, box) >= MATCHED for box in picture.faces)
-            known |= any(overlap(face.box, box) > 0 for box in picture.doubtful)
+            known |= any(overlap(face.box, box) > MAYBE for box in picture.doubtful)
             false |= not known
             _draw(image, face.box, scale, (255, 120, 40) if known else (0, 0, 255))
         (wrong if missed or false else right).append(image)

@@ -24,6 +24,7 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
 from facectrl_fast.files import digest, whole_file
 from facectrl_fast.training.detector_data import (
+    LONGEST_SIDE,
     DetectorData,
     PictureSet,
     read_backgrounds,
@@ -46,6 +47,7 @@ from facectrl_fast.training.engine import (
 from facectrl_fast.training.export import DisagreementError, to_onnx, write_checked
 from facectrl_fast.training.quantise import quantised, with_half_weights
 from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
+from facectrl_fast.vision.anchors import CENTRE_STEP
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
 
@@ -58,6 +60,8 @@ ROUNDED = 0.02
 are stored as they are."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
+USED_SCORES = DOUBTFUL + 0.01, 0.95
+"""From which on a box may be a face; doubts that nobody looks at closely score below."""
 FALSE_BOXES = 0.002
 """A scene, at most, at the score from which on a box is a face."""
 
@@ -122,9 +126,12 @@ def train_detector(
     # threads that this process had.
     cv2.setNumThreads(1)
     say = first_alone(say)
-    pictures = [read_set(path, wanted, options.channels, say) for path in sets]
+    side = max(LONGEST_SIDE, options.height, options.width)
+    pictures = [read_set(path, wanted, options.channels, side, say) for path in sets]
     backgrounds = [
-        image for folder in negatives for image in read_backgrounds(folder, options.channels, say)
+        image
+        for folder in negatives
+        for image in read_backgrounds(folder, options.channels, side, say)
     ]
     epochs = max(round(options.steps / options.evaluate_every), 1)
     data = DetectorData(
@@ -221,9 +228,13 @@ def _finish(
     disagreement = write_checked(
         proto, model, lambda draft: _disagreement(network, draft, sample), TOLERANCE
     )
+    differ = f"{disagreement:.1e} at most"
     stored = with_half_weights(proto)
     try:
-        write_checked(stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED)
+        rounded = write_checked(
+            stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED
+        )
+        differ += f"; {rounded:.1e} once the weights are rounded to halves"
     except DisagreementError:  # the exact one, which is written already, is the one then
         stored = proto
     calibration = [
@@ -231,7 +242,7 @@ def _finish(
         for scene in data.training_scenes(CALIBRATED)
     ]
     stored, judgement, int8 = _best_of_int8(proto, stored, calibration, data.camera_scenes(), out)
-    score = float(np.clip(judgement.score_for(FALSE_BOXES), DOUBTFUL, 0.95))
+    score = float(np.clip(judgement.score_for(FALSE_BOXES), *USED_SCORES))
     precision = judgement.average_precision()
     validation = {
         "average_precision": round(precision, 4),
@@ -245,7 +256,7 @@ def _finish(
     with whole_file(model) as draft:
         draft.write_bytes(stored.SerializeToString())
     report = write_report(
-        out / REPORT, described, judgement, data.camera_scenes(), module.history, disagreement, int8
+        out / REPORT, described, judgement, data.camera_scenes(), module.history, differ, int8
     )
     return DetectorResult(model, report, disagreement, precision)
 
@@ -340,8 +351,8 @@ def _disagreement(network: nn.Module, draft: Path, sample: np.ndarray) -> float:
         with torch.no_grad():
             logits, offsets = flat(network(torch.from_numpy(picture[None])))
         given = flat([torch.from_numpy(level) for level in detector.run(picture[None])])
-        # Offsets are in tenths of a side.
-        for difference in (logits.sigmoid() - given[0].sigmoid(), (offsets - given[1]) / 10):
+        moved = CENTRE_STEP * (offsets - given[1])  # of a side; what sizes differ by is as small
+        for difference in (logits.sigmoid() - given[0].sigmoid(), moved):
             # NumPy's maximum keeps a NaN.
             apart = float(np.maximum(apart, float(difference.abs().max())))
     return apart

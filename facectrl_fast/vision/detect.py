@@ -63,8 +63,8 @@ def open_detector(
     Raises:
         UserError: the file is missing or is not what the detector needs.
     """
-    if path is not None and not path.is_file():
-        raise UserError(f"detector file {path} does not exist; check --detector-model")
+    if path is not None:
+        check_file(path)
     if name == "auto":
         name = _made_for(path)
     # Late, each with what it needs: OpenCV is a third of the program's memory.
@@ -74,7 +74,10 @@ def open_detector(
         return SsdDetector(path or PACKAGED_DETECTOR, least_share, sensitive)
     if name == "yunet":
         if path is None:
-            raise UserError("the yunet detector needs its model: give --detector-model FILE.onnx")
+            raise UserError(
+                "the detector yunet needs its file: name that, an .onnx, instead ('run' takes it "
+                "as --detector-model)"
+            )
         from facectrl_fast.vision.yunet import YuNetDetector
 
         return YuNetDetector(path, least_share, sensitive=sensitive)
@@ -90,6 +93,16 @@ def open_detector(
     if made is None:
         raise UserError(f"unknown detector '{name}'; choose one of {', '.join(DETECTORS)}")
     return made
+
+
+def check_file(path: Path) -> None:
+    """Fail where a detector's file is missing.
+
+    Raises:
+        UserError: it is.
+    """
+    if not path.is_file():
+        raise UserError(f"detector file {path} does not exist; check its name")
 
 
 def _made_for(path: Path | None) -> str:

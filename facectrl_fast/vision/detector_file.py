@@ -41,10 +41,10 @@ class DetectorDescription:
 
     levels: tuple[AnchorLevel, ...]
     network: str = ""
-    height: int = 128
-    width: int = 160
+    height: int = 160
+    width: int = 208
     channels: int = 1
-    face: float = 20.0
+    face: float = 27.0
     """Height of the smallest faces that it finds well, in pixels of its input."""
     score: float = 0.5
     overlap: float = 0.3

@@ -57,13 +57,13 @@ class FacenessDescription:
 class FacenessModel:
     """See ``Detector``; its boxes are squares."""
 
-    def __init__(self, path: Path, least_share: float = 1 / 8, sensitive: bool = False) -> None:
+    def __init__(self, path: Path, least_share: float = 1 / 8) -> None:
         """Load the model.
 
         Args:
             path: its .onnx file.
-            least_share: the smallest face to find, as a share of the image's height.
-            sensitive: see ``open_detector``.
+            least_share: the smallest face to find, as a share of the image's height; but no
+                smaller than a tenth of the longer side.
 
         Raises:
             UserError: there is no such file, or it is no such model.
@@ -72,7 +72,6 @@ class FacenessModel:
         check_task(self._session.get_modelmeta().custom_metadata_map, path, TASK)
         self.name = TASK
         self.used_score = SURE
-        self._least_score = 0.5 if sensitive else SURE
         self._least_share = least_share
         inputs = self._session.get_inputs()
         outputs = self._session.get_outputs()
@@ -111,7 +110,7 @@ class FacenessModel:
                 boxes.append((x / scale, y / scale, side, side))
                 scores.append(score)
             scale *= SCALE
-        kept = cv2.dnn.NMSBoxes(boxes, scores, self._least_score, OVERLAP) if boxes else ()
+        kept = cv2.dnn.NMSBoxes(boxes, scores, self.used_score, OVERLAP) if boxes else ()
         return biggest_first([Face(boxes[int(k)], scores[int(k)]) for k in np.ravel(kept)])
 
     def _search(self, image: UInt8Array) -> list[tuple[tuple[int, int], float]]:
@@ -122,6 +121,6 @@ class FacenessModel:
         # A row at a time: all of them together would be a large copy.
         for y, row in enumerate(patches):
             scores = self.probabilities(row.astype(np.float32) / np.float32(255))
-            for x in np.flatnonzero(scores >= self._least_score).tolist():
+            for x in np.flatnonzero(scores >= self.used_score).tolist():
                 found.append(((x * STEP, y * STEP), float(scores[x])))
         return found

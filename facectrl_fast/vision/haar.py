@@ -11,6 +11,7 @@ import numpy as np
 from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Face, PixelFormat, UInt8Array
+from facectrl_fast.vision.detect import JUST_TOO_SMALL
 from facectrl_fast.vision.luma import to_gray
 from facectrl_fast.vision.opencv_input import biggest_first, shrunk
 
@@ -61,6 +62,7 @@ class HaarDetector:
         self._scale_factor = scale_factor
         self._neighbours = neighbours
         self._least_votes = 1 if sensitive else neighbours
+        self._least_box = JUST_TOO_SMALL if sensitive else 1.0
         # OpenCV keeps what has more of them.
         self.used_score = self._score(neighbours + 1)
 
@@ -73,7 +75,7 @@ class HaarDetector:
         if self._least_pixels is not None:
             small, scale = shrunk(small, max(self._least_pixels / share, LEAST_HEIGHT))
         height, width = small.shape[:2]
-        least = max(int(share * height / FACE_HEIGHT), 20)
+        least = max(int(self._least_box * share * height / FACE_HEIGHT), 20)
         boxes, votes = self._cascade.detectMultiScale2(
             small,
             scaleFactor=self._scale_factor,

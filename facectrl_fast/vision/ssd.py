@@ -1,9 +1,9 @@
 """Faces by a single-shot network with anchors, as ``train detector`` makes them.
 
 What the network is not sure of is looked at again, closely: cut out, and so large that a face can
-be told from what looks like one from afar. For the smallest faces that is four times as large as in
-the search, for three fifths of its work; to search all of the picture so closely would be sixteen
-times.
+be told from what looks like one from afar. For the smallest faces that is up to four times as large
+as in the search, for three fifths of its work; to search all of the picture so closely would be
+sixteen times.
 """
 
 from __future__ import annotations
@@ -38,12 +38,19 @@ LOWEST_SCORE = 0.02
 """Of what a sensitive detector gives."""
 DOUBTFUL, SURE = 0.25, 0.75
 """Scores between which a box is looked at closely; then that look decides."""
+ANOTHER = 0.4
+"""Score from which on that is done once a face is found."""
 MOST_DOUBTS = 2
 """So many boxes of a picture, the best, are looked at closely."""
 CLOSE_LOOK = Preprocessing(expansion=(0.5, 0.5))
 """What of a picture is seen then."""
 CLOSE = 4.0
 """Height of the face then, in those of the smallest face that a search finds."""
+MOST_ENLARGED = 2.0
+"""Times that a picture is enlarged for that, at most, beyond what the search for the smallest face
+did: there is nothing more to be seen."""
+ROWS_READ = 3
+"""Of a picture, at least, for each row of the network's input."""
 SAME = 0.4
 """Overlap of what a close look finds with the box that it was for."""
 
@@ -158,7 +165,9 @@ class SsdDetector:
             crop = CLOSE_LOOK.crop_box(doubtful.box, picture.width, picture.height)
         except ValueError:  # it lies outside of the picture
             return None
-        scale = CLOSE * self.description.face / doubtful.box[3]
+        face = self.description.face
+        enlarged = MOST_ENLARGED * max(face / picture.least, 1.0)
+        scale = min(CLOSE * face / doubtful.box[3], enlarged)
         found = self._look(picture, crop, self._fitting(scale * crop[3], scale * crop[2]))
         same = [face for face in found if overlap(face.box, doubtful.box) >= SAME]
         return max(same, key=lambda face: face.score, default=None)
@@ -218,8 +227,14 @@ class SsdDetector:
             small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
             batch[0] = np.moveaxis(small, 2, 0) / np.float32(255)
             return
+        image = picture.image
+        # Of a large picture more rows than these would be read for nothing to be seen.
+        step = height // (ROWS_READ * batch.shape[2])
+        if step > 1 and picture.pixel_format is not PixelFormat.NV12:  # has rows of chroma, too
+            image = image[top + (step - 1) // 2 : top + height : step]
+            top, height = 0, len(image)
         box = (float(left), float(top), float(width), float(height))
-        WHOLE_IMAGE(picture.image, picture.pixel_format, box, batch[:, :1])
+        WHOLE_IMAGE(image, picture.pixel_format, box, batch[:, :1])
         batch[:, 1:] = batch[:, :1]
 
 
@@ -237,7 +252,7 @@ class _Picture:
 
 def _is_worth_a_close_look(picture: _Picture, face: Face, settled: Sequence[Box]) -> bool:
     return (
-        face.score >= DOUBTFUL
+        face.score >= (ANOTHER if settled else DOUBTFUL)
         and face.box[3] >= JUST_TOO_SMALL * picture.least
         and not any(_on_one_another(face.box, box) for box in settled)
     )

@@ -126,6 +126,14 @@ def test_sets_are_found_in_both_layouts(tmp_path):
     assert not is_set(tmp_path / "mine")
 
 
+def test_a_part_of_a_set_can_be_chosen(tmp_path):
+    (tmp_path / "wider_face_split").mkdir()
+    annotations = tmp_path / "wider_face_split/wider_face_val_bbx_gt.txt"
+    annotations.touch()
+    (tmp_path / "WIDER_val/images").mkdir(parents=True)
+    assert locate_set(annotations) == (annotations, tmp_path / "WIDER_val/images")
+
+
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [

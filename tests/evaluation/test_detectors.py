@@ -75,6 +75,7 @@ def test_a_recording_needs_to_be_told_where_the_face_is(tmp_path, capsys):
         (["tiny", "missing"], "does not exist"),
         (["nonsense", "some_bbx_gt.txt"], "unknown detector 'nonsense'"),
         (["missing.onnx", "some_bbx_gt.txt"], "does not exist"),
+        (["missing.onnx@160", "some_bbx_gt.txt"], "does not exist"),
         (["tiny", "text.mp4", "--reference", "missing.onnx"], "does not exist"),
         (["tiny", "text.mp4", "--boxes", "missing.txt"], "cannot read"),
     ],

@@ -92,6 +92,7 @@ def test_a_detector_learns_and_leaves_a_model_that_run_uses(wider, tmp_path, cap
     for name in ("curves", "precision_recall", "misses", "hits"):
         assert f'src="{name}.png"' in page
         assert cv2.imread(str(out / f"{name}.png")) is not None
+    assert "once the weights are rounded to halves" in (out / "card.md").read_text()
     assert "average precision" in (out / "card.md").read_text()
     assert list((out / "tensorboard").glob("events.*"))
 
@@ -160,7 +161,7 @@ def test_a_close_look_in_colour_sees_the_part_that_it_is_for(wider, tmp_path, mo
 
 
 def test_a_finished_model_is_judged_by_many_scenes_of_a_camera_s_size(wider):
-    pictures = read_set(wider, FaceFilter(), 1, print)
+    pictures = read_set(wider, FaceFilter(), 1, 320, print)
     data = DetectorData([pictures], [], (64, 96), 16, 2, 10, 0.1, 0)
     scenes = list(data.camera_scenes())
     assert {scene.image.shape for scene in scenes} == {(1, 192, 288)}
@@ -192,6 +193,16 @@ def test_problems_are_counted_and_named_and_not_fatal_below_a_limit(wider, tmp_p
     assert "problems" in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "other").exists()
+
+
+def test_pictures_of_faces_that_are_too_small_are_left_out_and_counted(wider):
+    said = []
+    found = read_set(wider, FaceFilter(), 1, 16, said.append)
+    assert not found.faces
+    assert len(said) == 1
+    assert "left out: 34 pictures" in said[0]
+    assert len(read_set(wider, FaceFilter(), 1, 320, said.append).faces) == 34
+    assert len(said) == 1
 
 
 def test_boxes_outside_of_their_picture_are_problems(wider, tmp_path, capsys):

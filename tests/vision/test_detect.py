@@ -80,7 +80,7 @@ def test_a_model_that_is_no_detector_is_told():
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(UserError, match="does not exist; check --detector-model"):
+    with pytest.raises(UserError, match="does not exist; check its name"):
         open_detector("auto", tmp_path / "missing.onnx")
 
 
@@ -98,6 +98,15 @@ def test_a_sensitive_one_gives_more_and_lower_scores(name):
     assert min(face.score for face in found) >= usual.used_score
     assert len(more) >= len(found)
     assert sum(face.score >= usual.used_score for face in more) >= len(found)
+
+
+@pytest.mark.parametrize("name", ["tiny", "haar"])
+def test_a_sensitive_one_gives_what_is_just_too_small(name):
+    image, share = portrait(1.0), 1.2 * face_in_portrait(1.0)[3] / 480
+    usual, sensitive = (open_detector(name, None, share, some) for some in (False, True))
+    assert usual.detect(image, PixelFormat.BGR24) == []
+    best = max(sensitive.detect(image, PixelFormat.BGR24), key=lambda face: face.score)
+    assert overlap(best.box, face_in_portrait(1.0)) > 0.5
 
 
 @pytest.mark.parametrize("name", OURS)

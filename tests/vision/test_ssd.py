@@ -13,7 +13,9 @@ from facectrl_fast.vision.anchors import AnchorLevel
 from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import (
+    ANOTHER,
     MOST_DOUBTS,
+    MOST_ENLARGED,
     MOST_PIXELS,
     MOST_SIDE,
     SURE,
@@ -129,6 +131,15 @@ def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, tim
     assert len(seen) == times
 
 
+@pytest.mark.parametrize(("height", "rows"), [(30, MOST_ENLARGED * 45), (90, 162)])
+def test_little_of_a_face_is_not_enlarged_without_end(monkeypatch, height, rows):
+    detector = SsdDetector()
+    seen = looks(detector, monkeypatch)
+    picture = _Picture(empty_room(), PixelFormat.BGR24, 640, 480, height)
+    detector._looked_at_closely(picture, Face((300, 200, 0.8 * height, height), 0.5))
+    assert seen == [pytest.approx(rows, abs=detector.description.multiple / 2)]
+
+
 def decided(monkeypatch, found, close_looks, sensitive=False):
     """What comes of boxes and scores, where close looks find these, one after the other."""
     detector = SsdDetector(sensitive=sensitive)
@@ -158,6 +169,12 @@ def test_what_lies_on_a_sure_face_is_not_looked_at(monkeypatch):
     found = [Face(BIG, 0.9), Face((130, 150, 90, 120), 0.6), Face(BESIDE, 0.4)]
     faces = decided(monkeypatch, found, [Face(BESIDE, 0.8)])
     assert faces == [Face(BIG, 0.9), Face(BESIDE, 0.8)]
+
+
+@pytest.mark.parametrize(("score", "faces"), [(ANOTHER - 0.01, 1), (ANOTHER, 2)])
+def test_once_a_face_is_found_another_must_be_likelier(monkeypatch, score, faces):
+    found = [Face(BIG, 0.9), Face(BESIDE, score)]
+    assert len(decided(monkeypatch, found, [Face(BESIDE, 0.9)])) == faces
 
 
 def test_who_judges_by_all_scores_sees_the_rest_with_low_ones(monkeypatch):
@@ -209,6 +226,17 @@ def test_any_size_of_picture_will_do(size):
     image = portrait(size[1] / 320, size=size)
     faces = SsdDetector().detect(image, PixelFormat.BGR24)
     assert overlap(faces[0].box, face_in_portrait(size[1] / 320, size=size)) > 0.5
+
+
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_rows_left_out_of_a_large_picture_are_not_missed(monkeypatch, pixel_format):
+    image = convert(portrait(4, size=(1920, 1440)), pixel_format)
+    some = SsdDetector().detect(image, pixel_format)[0]
+    monkeypatch.setattr("facectrl_fast.vision.ssd.ROWS_READ", 100)
+    every = SsdDetector().detect(image, pixel_format)[0]
+    assert (some == every) == (pixel_format is PixelFormat.NV12)
+    assert overlap(some.box, every.box) > 0.97
+    assert some.score == pytest.approx(every.score, abs=0.02)
 
 
 def test_many_sizes_do_not_pile_up():
