@@ -16,9 +16,9 @@ SEARCH_FOR_OWNER = 1.0
 """The same, while only others are there."""
 AS_BIG = 0.8
 """Of the known face's height: the smallest face that such a search is for."""
-NEIGHBOURHOOD = 1.0
+NEIGHBOURHOOD = 0.7
 """The part of the frame searched around a known face: the box grown by this share of it."""
-LEAST_IN_NEIGHBOURHOOD = 0.3
+LEAST_IN_NEIGHBOURHOOD = 0.33
 """The smallest face looked for in the neighbourhood, as a share of its height."""
 
 

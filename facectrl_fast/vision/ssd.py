@@ -36,7 +36,7 @@ MOST_PIXELS, MOST_SIDE = 1 << 20, 4096
 """Of an input, whatever picture is looked at."""
 LOWEST_SCORE = 0.02
 """Of what a sensitive detector gives."""
-DOUBTFUL, SURE = 0.25, 0.75
+DOUBTFUL, SURE = 0.2, 0.75
 """Scores between which a box is looked at closely; then that look decides."""
 ANOTHER = 0.4
 """Score from which on that is done once a face is found."""

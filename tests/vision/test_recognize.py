@@ -8,7 +8,7 @@ from facectrl_fast.types import Face, PixelFormat, Verdict
 from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.identity import IdentityModel
-from facectrl_fast.vision.locate import Locator
+from facectrl_fast.vision.locate import NEIGHBOURHOOD, Locator
 from facectrl_fast.vision.recognize import LOOKS, RENEW, Recognizer
 from facectrl_fast.vision.track import open_tracker
 from tests.models import brightness_identity
@@ -67,8 +67,9 @@ class Counting:
         if image.shape[0] == 240:
             self.searches += 1
             return found
-        side = image.shape[0] // 2
-        return [box(side // 2, side // 2, side)]
+        side = round(image.shape[0] / (1 + NEIGHBOURHOOD))
+        corner = (image.shape[0] - side) // 2
+        return [box(corner, corner, side)]
 
 
 class Squares:
