@@ -163,11 +163,12 @@ def files(tmp_path_factory):
     rows = [f"P{k}_0001.jpg,P{k}_0002.jpg,P{(k + 1) % 6}_0001.jpg" for k in range(6)]
     rows = [re.sub(r"(P\d)_", r"\1/\1_", row) for row in rows]
     (made / "test_set.csv").write_text("Anchor,Positive,Negative\n" + "\n".join(rows) + "\n")
-    write_faces(
-        made / "wider/WIDER_train/images",
-        made / "wider/wider_face_split/wider_face_train_bbx_gt.txt",
-        "0--Some/",
-    )
+    for part in ("train", "val"):
+        write_faces(
+            made / f"wider/WIDER_{part}/images",
+            made / f"wider/wider_face_split/wider_face_{part}_bbx_gt.txt",
+            "0--Some/",
+        )
     for folder in ("mine", "others"):
         for label in ("on", "off"):
             (made / folder / label).mkdir(parents=True)

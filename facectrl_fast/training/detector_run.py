@@ -351,7 +351,8 @@ def _disagreement(network: nn.Module, draft: Path, sample: np.ndarray) -> float:
         with torch.no_grad():
             logits, offsets = flat(network(torch.from_numpy(picture[None])))
         given = flat([torch.from_numpy(level) for level in detector.run(picture[None])])
-        moved = CENTRE_STEP * (offsets - given[1])  # of a side; what sizes differ by is as small
+        # Of an anchor's side: so much do centres differ, and sizes by about twice that.
+        moved = CENTRE_STEP * (offsets - given[1])
         for difference in (logits.sigmoid() - given[0].sigmoid(), moved):
             # NumPy's maximum keeps a NaN.
             apart = float(np.maximum(apart, float(difference.abs().max())))
