@@ -14,6 +14,8 @@ NAMED = 3
 """Problems that a message names; the others are counted."""
 LONGEST_NUMBER = 9
 """Digits: far beyond any picture's."""
+SPLIT, ANNOTATIONS = "wider_face_split", "_bbx_gt.txt"
+"""The folder of WIDER FACE's annotations, and how their files' names end."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -86,7 +88,7 @@ class Problems:
 
 def is_set(path: Path) -> bool:
     """Whether it looks like a set, see ``locate_set``."""
-    return (path / "wider_face_split").is_dir() or path.name.endswith("_bbx_gt.txt")
+    return (path / SPLIT).is_dir() or path.name.endswith(ANNOTATIONS)
 
 
 def locate_set(path: Path) -> tuple[Path, Path]:
@@ -102,15 +104,12 @@ def locate_set(path: Path) -> tuple[Path, Path]:
     """
     if path.is_dir():
         for part in ("train", "val"):
-            annotations = path / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt"
-            images = path / f"WIDER_{part}" / "images"
+            annotations = path / SPLIT / f"wider_face_{part}{ANNOTATIONS}"
+            images = _images_of(annotations)
             if annotations.is_file() and images.is_dir():
                 return annotations, images
-    elif path.is_file() and path.name.endswith("_bbx_gt.txt"):
-        name = path.name.removesuffix("_bbx_gt.txt")
-        images = path.with_name(name)
-        if path.parent.name == "wider_face_split":
-            images = path.parent.with_name(name.replace("wider_face", "WIDER")) / "images"
+    elif path.is_file() and path.name.endswith(ANNOTATIONS):
+        images = _images_of(path)
         if images.is_dir():
             return path, images
         raise UserError(f"{path}: its pictures should be in the folder {images}")
@@ -120,6 +119,13 @@ def locate_set(path: Path) -> tuple[Path, Path]:
         f"dataset {path}: neither a folder in WIDER FACE's layout (with wider_face_split/"
         "wider_face_train_bbx_gt.txt and WIDER_train/images) nor a file NAME_bbx_gt.txt"
     )
+
+
+def _images_of(annotations: Path) -> Path:
+    name = annotations.name.removesuffix(ANNOTATIONS)
+    if annotations.parent.name == SPLIT:
+        return annotations.parent.with_name(name.replace("wider_face", "WIDER")) / "images"
+    return annotations.with_name(name)
 
 
 def read_wider(

@@ -225,15 +225,15 @@ def _finish(
     proto = _as_onnx(network, description)
     onnx.helper.set_model_props(proto, description.to_metadata())
     sample = np.stack([scene.image for scene in data.training_scenes(64)]).astype(np.float32) / 255
-    disagreement = write_checked(
-        proto, model, lambda draft: _disagreement(network, draft, sample), TOLERANCE
-    )
+
+    def apart(draft: Path) -> float:
+        return _disagreement(network, draft, sample)
+
+    disagreement = write_checked(proto, model, apart, TOLERANCE)
     differ = f"{disagreement:.1e} at most"
     stored = with_half_weights(proto)
     try:
-        rounded = write_checked(
-            stored, model, lambda draft: _disagreement(network, draft, sample), ROUNDED
-        )
+        rounded = write_checked(stored, model, apart, ROUNDED)
         differ += f"; {rounded:.1e} once the weights are rounded to halves"
     except DisagreementError:  # the exact one, which is written already, is the one then
         stored = proto

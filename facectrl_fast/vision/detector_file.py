@@ -40,11 +40,11 @@ class DetectorDescription:
     """What a detector file says about itself."""
 
     levels: tuple[AnchorLevel, ...]
-    network: str = ""
-    height: int = 160
-    width: int = 208
-    channels: int = 1
-    face: float = 27.0
+    network: str
+    height: int
+    width: int
+    channels: int
+    face: float
     """Height of the smallest faces that it finds well, in pixels of its input."""
     score: float = 0.5
     overlap: float = 0.3

@@ -47,8 +47,8 @@ CLOSE_LOOK = Preprocessing(expansion=(0.5, 0.5))
 CLOSE = 4.0
 """Height of the face then, in those of the smallest face that a search finds."""
 MOST_ENLARGED = 2.0
-"""Times that a picture is enlarged for that, at most, beyond what the search for the smallest face
-did: there is nothing more to be seen."""
+"""Times, at most, that a picture is enlarged for that, or what the search saw where that was larger
+than the picture: more would show nothing more."""
 ROWS_READ = 3
 """Of a picture, at least, for each row of the network's input."""
 SAME = 0.4

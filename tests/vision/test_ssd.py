@@ -253,6 +253,7 @@ def test_metadata_comes_back():
         height=96,
         width=224,
         channels=3,
+        face=20,
         score=0.4,
         data={"training_pictures": 3},
         validation={"average_precision": 0.9},
