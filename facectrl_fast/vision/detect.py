@@ -7,7 +7,7 @@ chin and temple to temple.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from facectrl_fast import plugins
 from facectrl_fast.config import DETECTORS, LEAST_SHARE
@@ -38,6 +38,20 @@ class Detector(Protocol):
             pixel_format: how to read it.
             least_share: the smallest face to find, as a share of the image's height; the
                 detector's own by default. The bigger it is, the less work.
+        """
+        ...
+
+
+@runtime_checkable
+class QuickDetector(Detector, Protocol):
+    """One that takes less to see that a face is still there."""
+
+    def find_again(
+        self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
+    ) -> list[Face]:
+        """As ``detect``, but it takes a likely face for one without making sure.
+
+        Right where one was a moment ago; now and then ``detect`` must confirm it.
         """
         ...
 

@@ -112,12 +112,32 @@ class SsdDetector:
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
     ) -> list[Face]:
         """See ``Detector.detect``."""
+        return self._faces(image, pixel_format, least_share, SURE)
+
+    def find_again(
+        self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
+    ) -> list[Face]:
+        """See ``QuickDetector.find_again``: what scores like a face is not looked at closely."""
+        return self._faces(image, pixel_format, least_share, min(self.used_score, SURE))
+
+    def run(self, batch: Float32Array) -> list[Float32Array]:
+        """The network's outputs for an input (1, channels, h, w), one a level."""
+        return run_session(self._session, self._output_names, {self._input_name: batch})
+
+    def _faces(
+        self,
+        image: UInt8Array,
+        pixel_format: PixelFormat,
+        least_share: float | None,
+        sure: float,
+    ) -> list[Face]:
+        """All faces, biggest first; boxes that score less than ``sure`` are looked at closely."""
         share = least_share or self._least_share
         rows, width = image.shape[:2]
         height = rows * 2 // 3 if pixel_format is PixelFormat.NV12 else rows
         picture = _Picture(image, pixel_format, width, height, share * height)
         size = self._input_size(height, width, share)
-        faces = self._decided(picture, self._look(picture, (0, 0, width, height), size))
+        faces = self._decided(picture, self._look(picture, (0, 0, width, height), size), sure)
         wanted = [
             face
             for face in faces
@@ -125,11 +145,7 @@ class SsdDetector:
         ]
         return sorted(wanted, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
-    def run(self, batch: Float32Array) -> list[Float32Array]:
-        """The network's outputs for an input (1, channels, h, w), one a level."""
-        return run_session(self._session, self._output_names, {self._input_name: batch})
-
-    def _decided(self, picture: _Picture, found: Sequence[Face]) -> list[Face]:
+    def _decided(self, picture: _Picture, found: Sequence[Face], sure: float = SURE) -> list[Face]:
         """Of what a search found, best first, the sure and what close looks make of the doubtful.
 
         The rest keeps the score of a doubt at most, and is for those who judge by all scores.
@@ -139,7 +155,7 @@ class SsdDetector:
         doubts = 0
         for known in found:
             face: Face | None = known
-            if known.score < SURE:
+            if known.score < sure:
                 if doubts < MOST_DOUBTS and _is_worth_a_close_look(picture, known, settled):
                     doubts += 1
                     face = self._looked_at_closely(picture, known)

@@ -66,6 +66,41 @@ def test_a_known_face_is_looked_for_near_its_place_and_now_and_then_everywhere()
     assert detector.near == 19
 
 
+class CredulousDetector(CountingDetector):
+    """Sees a face again wherever there was one."""
+
+    used_score = 0.5
+
+    def __init__(self):
+        super().__init__()
+        self.again = 0
+
+    def find_again(self, image, pixel_format, least_share=None):
+        self.again += 1
+        height, width = image.shape[:2]
+        return [Face((width / 4, height / 4, width / 2, height / 2), 0.6)]
+
+
+def test_a_detector_that_is_quick_to_see_a_face_again_does_so_until_the_next_search():
+    """That one makes sure, near the face as well, and finds that it has gone."""
+    detector = CredulousDetector()
+    locator = Locator(detector)
+    images = [portrait(1.4)] * 3 + [empty_room()] * 20
+    found = [locator.locate(frame) is not None for frame in as_frames(images)]
+    assert found == [True] * 20 + [False] * 3
+    assert detector.again == 19
+    assert detector.near == 1
+
+
+def test_with_a_tracker_the_detector_always_makes_sure():
+    detector = CredulousDetector()
+    locator = Locator(detector, LyingTracker())
+    for frame in as_frames([portrait(1.4)] * 15):
+        locator.locate(frame)
+    assert detector.near > 0
+    assert detector.again == 0
+
+
 def test_a_face_that_jumped_is_found_in_the_same_frame():
     locator = Locator(open_detector("haar"))
     images = [portrait(1.2, shift=(-200, -60)), portrait(1.2, shift=(200, 60))]

@@ -106,6 +106,22 @@ def test_what_is_doubtful_is_looked_at_closely(monkeypatch, pixel_format, shift)
     assert 2 <= len(seen) <= 1 + MOST_DOUBTS
 
 
+@pytest.mark.parametrize(("above", "times"), [(0.01, 1), (-0.01, 2)])
+def test_of_a_face_that_was_just_there_less_is_enough(monkeypatch, above, times):
+    """What scores like a face is one; what does not is looked at closely, as ever."""
+    detector = SsdDetector()
+    looked = []
+    answers = iter([[Face(BIG, detector.used_score + above)], [Face(BIG, 0.9)]])
+
+    def look(*arguments):
+        looked.append(arguments)
+        return next(answers)
+
+    monkeypatch.setattr(detector, "_look", look)
+    assert len(detector.find_again(empty_room(), PixelFormat.BGR24)) == 1
+    assert len(looked) == times
+
+
 def test_what_looks_like_a_face_from_afar_alone_is_none(monkeypatch):
     """A close look at it finds nothing: whatever the first one made of it."""
     detector = SsdDetector()
