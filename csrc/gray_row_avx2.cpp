@@ -22,9 +22,9 @@ __m256 expand_limited(__m256 luma) {
     return _mm256_min_ps(_mm256_max_ps(gray, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
 }
 
+// A load reads the bytes of eight pixels, `kStep` each, and no others.
 struct Gray8 {
     static constexpr int kStep = 1;
-    static constexpr int kReads = 8;  // bytes one load touches
     static __m256 load(const std::uint8_t* p) {
         return to_float(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     }
@@ -32,13 +32,11 @@ struct Gray8 {
 
 struct Nv12 {
     static constexpr int kStep = 1;
-    static constexpr int kReads = 8;
     static __m256 load(const std::uint8_t* p) { return expand_limited(Gray8::load(p)); }
 };
 
 struct Yuyv {
     static constexpr int kStep = 2;
-    static constexpr int kReads = 16;
     static __m256 load(const std::uint8_t* p) {
         const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const __m128i luma = _mm_and_si128(pairs, _mm_set1_epi16(0x00ff));
@@ -48,7 +46,6 @@ struct Yuyv {
 
 struct Uyvy {
     static constexpr int kStep = 2;
-    static constexpr int kReads = 16;
     static __m256 load(const std::uint8_t* p) {
         const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         const __m128i luma = _mm_srli_epi16(pairs, 8);
@@ -58,18 +55,17 @@ struct Uyvy {
 
 struct Bgr24 {
     static constexpr int kStep = 3;
-    static constexpr int kReads = 28;
-    // Four pixels from each of two loads, 12 bytes apart; each lane picks one channel.
+    // The first four pixels of one load and the last four of another; each lane picks one channel.
     static __m256 channel(__m256i pixels, int offset) {
         const __m256i pick = _mm256_add_epi32(
-            _mm256_setr_epi32(0, 3, 6, 9, 0, 3, 6, 9), _mm256_set1_epi32(offset));
+            _mm256_setr_epi32(0, 3, 6, 9, 4, 7, 10, 13), _mm256_set1_epi32(offset));
         // High bytes with bit 7 set make the shuffle write zeros there.
         const __m256i mask = _mm256_or_si256(pick, _mm256_set1_epi32(static_cast<int>(0x80808000)));
         return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(pixels, mask));
     }
     static __m256 load(const std::uint8_t* p) {
         const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-        const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 12));
+        const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8));
         const __m256i pixels = _mm256_set_m128i(high, low);
         __m256 gray = _mm256_mul_ps(channel(pixels, 0), _mm256_set1_ps(0.114f));
         gray = _mm256_fmadd_ps(channel(pixels, 1), _mm256_set1_ps(0.587f), gray);
@@ -80,25 +76,26 @@ struct Bgr24 {
 template <class Format>
 void accumulate(const std::uint8_t* pixels, int n, float weight, float* acc) {
     const __m256 w = _mm256_set1_ps(weight);
+    const auto add = [=](int i, __m256 gray) {
+        _mm256_storeu_ps(acc + i, _mm256_fmadd_ps(w, gray, _mm256_loadu_ps(acc + i)));
+    };
     int i = 0;
-    // A load may touch more bytes than its eight pixels own: stop while all of them are ours.
-    for (; i * Format::kStep + Format::kReads <= n * Format::kStep; i += kLanes) {
-        const __m256 sum =
-            _mm256_fmadd_ps(w, Format::load(pixels + i * Format::kStep), _mm256_loadu_ps(acc + i));
-        _mm256_storeu_ps(acc + i, sum);
-    }
+    for (; i + kLanes <= n; i += kLanes) add(i, Format::load(pixels + i * Format::kStep));
     if (i == n) return;
-    alignas(32) std::uint8_t rest[kLanes * Format::kStep + 32] = {};
-    alignas(32) float rest_acc[kLanes];
-    // For BGR24 up to nine pixels are left: one pass of eight is not always the last.
-    while (i < n) {
-        const int left = n - i < kLanes ? n - i : kLanes;
-        __builtin_memcpy(rest, pixels + i * Format::kStep,
-                         static_cast<std::size_t>(left * Format::kStep));
-        _mm256_store_ps(rest_acc, _mm256_mul_ps(w, Format::load(rest)));
-        for (int k = 0; k < left; ++k) acc[i + k] += rest_acc[k];
-        i += left;
+    if (n >= kLanes) {
+        // The last eight again, those that were added already as zeros.
+        const int last = n - kLanes;
+        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        const __m256i left = _mm256_cmpgt_epi32(lane, _mm256_set1_epi32(i - last - 1));
+        const __m256 gray = Format::load(pixels + last * Format::kStep);
+        add(last, _mm256_and_ps(gray, _mm256_castsi256_ps(left)));
+        return;
     }
+    std::uint8_t few[kLanes * Format::kStep] = {};
+    alignas(32) float sums[kLanes];
+    __builtin_memcpy(few, pixels, static_cast<std::size_t>(n * Format::kStep));
+    _mm256_store_ps(sums, _mm256_mul_ps(w, Format::load(few)));
+    for (int k = 0; k < n; ++k) acc[k] += sums[k];
 }
 
 // Rows become columns.
