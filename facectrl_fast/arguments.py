@@ -492,6 +492,12 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         help="torchvision's MobileNetV2 weights (.pth) to begin with; random ones by default",
     )
     task.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="MODEL",
+        help="a detector of the same anchors, maybe a wider one, to learn from as well: its .onnx",
+    )
+    task.add_argument(
         "--input-size",
         type=_size,
         metavar="WxH",

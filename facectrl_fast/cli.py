@@ -266,6 +266,7 @@ def _train_detector(options: argparse.Namespace, out: Path) -> int:
         lambda line: print(line, flush=True),
         options.weights,
         sys.stderr.isatty(),
+        options.teacher,
     )
     print(
         f"{result.report}: average precision {result.average_precision:.3f}; use it with: "

@@ -99,11 +99,25 @@ def detector_loss(
     giou = iou - (hull_area - spanned) / hull_area
     target = torch.zeros_like(logits)
     target[found] = iou.detach().clamp(0, 1)
+    count = max(int(found.sum()), 1)
+    scores = _score_loss(logits, target)[asked].sum() / count
+    return scores + BOX_WEIGHT * (1 - giou).sum() / count
+
+
+def lesson_loss(logits: torch.Tensor, lesson: torch.Tensor) -> torch.Tensor:
+    """How far scores are from a teacher's, weighed as in ``detector_loss``.
+
+    Args:
+        logits: (n, anchors).
+        lesson: (n, anchors), the teacher's scores.
+    """
+    return _score_loss(logits, lesson).sum() / lesson.sum().clamp_min(1)
+
+
+def _score_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     distance = (target - logits.sigmoid()).abs() ** 2
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    count = max(int(found.sum()), 1)
-    scores = (distance.detach() * entropy)[asked].sum() / count
-    return scores + BOX_WEIGHT * (1 - giou).sum() / count
+    return distance.detach() * entropy
 
 
 def match(

@@ -11,7 +11,8 @@ from torch import nn
 from facectrl_fast._native import BoxDecoder
 from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
 from facectrl_fast.training.detector_data import Batch
-from facectrl_fast.training.detector_loss import Anchors, detector_loss, flat
+from facectrl_fast.training.detector_loss import Anchors, detector_loss, flat, lesson_loss
+from facectrl_fast.training.detector_teacher import DetectorTeacher
 from facectrl_fast.training.engine import OptimizerChoice, TrainedModule
 from facectrl_fast.types import Box, Face
 from facectrl_fast.vision.anchors import AnchorLevel
@@ -33,6 +34,7 @@ class DetectorModule(TrainedModule):
         levels: Sequence[AnchorLevel],
         size: tuple[int, int],
         optimizer: OptimizerChoice,
+        teacher: DetectorTeacher | None = None,
     ) -> None:
         """Train that network.
 
@@ -41,9 +43,11 @@ class DetectorModule(TrainedModule):
             levels: its anchors.
             size: height and width of the pictures.
             optimizer: how its weights move.
+            teacher: what it says of a scene counts as much as where the faces are.
         """
         super().__init__(optimizer)
         self.network = network
+        self._teacher = teacher
         self._height = size[0]
         self._anchors = Anchors(levels, *size)
         self._decoder = BoxDecoder(
@@ -53,13 +57,15 @@ class DetectorModule(TrainedModule):
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """One step."""
-        loss = self._loss(batch)[0]
+        loss, levels, shown = self._loss(batch)
+        if self._teacher is not None:
+            loss = loss + lesson_loss(flat(levels)[0], self._teacher.scores(shown))
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep what is judged once all batches are through."""
-        loss, levels = self._loss(batch)
+        loss, levels = self._loss(batch)[:2]
         self.log("val_loss", loss, prog_bar=True, sync_dist=True)
         outputs = [level.float().cpu().numpy() for level in levels]
         faces, doubtful = (boxes.cpu().numpy() for boxes in batch[1:])
@@ -89,11 +95,12 @@ class DetectorModule(TrainedModule):
         self.log(self.SELECTED_BY, precision, prog_bar=True, rank_zero_only=True)
         self.log("val_overlap", judgement.overlap, rank_zero_only=True)
 
-    def _loss(self, batch: Batch) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    def _loss(self, batch: Batch) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.Tensor]:
+        """The loss, the network's outputs, and what it saw."""
         pictures, faces, doubtful = batch
         shown = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
         levels = self.network(shown)
-        return detector_loss(self._anchors, *flat(levels), faces, doubtful), levels
+        return detector_loss(self._anchors, *flat(levels), faces, doubtful), levels, shown
 
 
 def _boxes(corners: np.ndarray) -> tuple[Box, ...]:

@@ -34,6 +34,7 @@ from facectrl_fast.training.detector_loss import flat
 from facectrl_fast.training.detector_module import DetectorModule
 from facectrl_fast.training.detector_network import ARCHITECTURES, FACE_ASPECT, Architecture
 from facectrl_fast.training.detector_report import write_report
+from facectrl_fast.training.detector_teacher import DetectorTeacher
 from facectrl_fast.training.engine import (
     MODEL,
     REPORT,
@@ -105,6 +106,7 @@ def train_detector(
     say: Callable[[str], None],
     weights: Path | None = None,
     progress_bar: bool = False,
+    teacher: Path | None = None,
 ) -> DetectorResult:
     """Train on annotated pictures and write model and report into the folder ``out``.
 
@@ -117,6 +119,7 @@ def train_detector(
         say: receives a line now and then.
         weights: of the backbone, to start from.
         progress_bar: draw one on the terminal.
+        teacher: a detector's .onnx file to learn from, too.
 
     Raises:
         UserError: the pictures cannot be used, or ``out`` cannot be written or holds another run.
@@ -148,9 +151,11 @@ def train_detector(
     levels = architecture.levels(options.aspects, options.height)
     # Before the folder is taken: weights that do not fit are told here.
     network = architecture.build(levels, options.width_multiplier, options.channels, weights)
+    master = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     chosen = {
         "task": "detector",
         "weights": None if weights is None else digest(weights),
+        "teacher": None if teacher is None else digest(teacher),
         # With other pictures the split would be another, and show what was trained on; wherever
         # they lie.
         "pictures": _fingerprint(pictures, backgrounds),
@@ -170,6 +175,7 @@ def train_detector(
         levels,
         (options.height, options.width),
         OptimizerChoice(options.learning_rate, weight_decay=1e-3, one_cycle=True),
+        master,
     )
     schedule = Schedule(epochs, epochs, options.seed, options.devices)
     fit_module(module, data, out, schedule, say, checkpoint, progress_bar)

@@ -155,6 +155,8 @@ def main(arguments: Sequence[str]) -> int:
                 FaceFilter(),
                 lambda line: print(line, flush=True),
                 progress_bar=sys.stderr.isatty(),
+                # The present one, which was taught by wider ones in turn.
+                teacher=PACKAGED_DETECTOR,
             )
         with whole_file(PACKAGED_DETECTOR) as draft:
             shutil.copyfile(run / "model.onnx", draft)

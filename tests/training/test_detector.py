@@ -15,10 +15,18 @@ import onnx  # noqa: E402
 
 from facectrl_fast.cli import main  # noqa: E402
 from facectrl_fast.dataset.wider import FaceFilter  # noqa: E402
+from facectrl_fast.models import PACKAGED_DETECTOR  # noqa: E402
 from facectrl_fast.training import detector_run  # noqa: E402
 from facectrl_fast.training.detector_data import DetectorData, read_set  # noqa: E402
-from facectrl_fast.training.detector_loss import Anchors, detector_loss, match  # noqa: E402
+from facectrl_fast.training.detector_loss import (  # noqa: E402
+    Anchors,
+    detector_loss,
+    flat,
+    lesson_loss,
+    match,
+)
 from facectrl_fast.training.detector_network import ARCHITECTURES  # noqa: E402
+from facectrl_fast.training.detector_teacher import DetectorTeacher  # noqa: E402
 from facectrl_fast.types import Face, PixelFormat, overlap  # noqa: E402
 from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
 from facectrl_fast.vision.ssd import SsdDetector, _Picture  # noqa: E402
@@ -160,6 +168,37 @@ def test_a_close_look_in_colour_sees_the_part_that_it_is_for(wider, tmp_path, mo
     np.testing.assert_allclose(shown, [[1, 0.4, 0.2]], atol=1e-3)
 
 
+def test_a_detector_learns_from_a_wider_one(wider, tmp_path):
+    """Its scores get nearer to the teacher's than those of one that has none."""
+    teacher = tmp_path / "teacher/model.onnx"
+    assert main(arguments(wider, teacher.parent, "--width", "1", steps=300, every=150)) == 0
+    for name, more in (("taught", ["--teacher", str(teacher)]), ("alone", [])):
+        assert main(arguments(wider, tmp_path / name, *more, steps=120, every=60)) == 0
+
+    def apart(name):
+        scores = (
+            flat([torch.from_numpy(level) for level in outputs(path)])[0].sigmoid()
+            for path in (teacher, tmp_path / name / "model.onnx")
+        )
+        return float((next(scores) - next(scores)).abs().mean())
+
+    assert apart("taught") < apart("alone")
+    # With another teacher it is another run.
+    assert main(arguments(wider, tmp_path / "taught", steps=120, every=60)) == 1
+
+
+def test_a_teacher_s_scores_are_those_of_its_file(wider, tmp_path):
+    assert main(arguments(wider, tmp_path / "run", steps=1, every=1)) == 0
+    path = tmp_path / "run/model.onnx"
+    detector = SsdDetector(path)
+    teacher = DetectorTeacher(path, detector.description.levels, 1)
+    pictures = np.random.default_rng(0).random((3, 1, 64, 96), np.float32)
+    scores = teacher.scores(torch.from_numpy(pictures))
+    levels = [torch.from_numpy(level) for level in detector.run(pictures[2:])]
+    assert scores.shape[0] == 3
+    torch.testing.assert_close(scores[2:], flat(levels)[0].sigmoid())
+
+
 def test_a_finished_model_is_judged_by_many_scenes_of_a_camera_s_size(wider):
     pictures = read_set(wider, FaceFilter(), 1, 320, print)
     data = DetectorData([pictures], [], (64, 96), 16, 2, 10, 0.1, 0)
@@ -222,6 +261,8 @@ def test_boxes_outside_of_their_picture_are_problems(wider, tmp_path, capsys):
         (["--weights", "/nowhere.pth"], "begins with random weights"),
         (["--arch", "mobilenet-v2-ssd", "--weights", "/nowhere.pth", "--width", "1"], "no weights"),
         (["--negatives", "/nowhere"], "holds no pictures"),
+        (["--teacher", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
+        (["--teacher", str(PACKAGED_DETECTOR)], "cannot teach: it has other anchors"),
     ],
 )
 def test_bad_input_is_told_in_a_line(wider, tmp_path, capsys, more, complaint):
@@ -271,6 +312,15 @@ def test_the_loss_falls_as_boxes_and_scores_get_better():
     nobody = torch.full((1, 1, 4), torch.nan)
     assert detector_loss(anchors, logits, offsets, nobody, NONE) < 0.01
     assert torch.isfinite(detector_loss(anchors, logits, offsets * torch.nan, nobody, NONE))
+
+
+def test_a_lesson_is_learnt_where_scores_are_the_teacher_s():
+    lesson = torch.tensor([[0.02, 0.4, 0.9]])
+    logits = torch.logit(lesson).requires_grad_()
+    lesson_loss(logits, lesson).backward()
+    assert float(logits.grad.abs().max()) < 1e-6
+    nearer, farther = (lesson_loss(torch.logit(lesson) + by, lesson) for by in (0.5, 2.0))
+    assert 0 < nearer < farther
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

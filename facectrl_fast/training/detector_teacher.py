@@ -1,0 +1,57 @@
+"""A detector that teaches another: what it says of a scene is a lesson beside where the faces are.
+
+It tells how sure to be of a face that is hardly seen, and of what only looks like one; where a face
+is says neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facectrl_fast.errors import UserError
+from facectrl_fast.training.detector_loss import flat
+from facectrl_fast.vision.anchors import AnchorLevel
+from facectrl_fast.vision.detect import check_file
+from facectrl_fast.vision.ssd import SsdDetector
+
+
+class DetectorTeacher:
+    """One with the anchors of the network that is taught, whatever lies before them."""
+
+    def __init__(self, path: Path, levels: Sequence[AnchorLevel], channels: int) -> None:
+        """Load the teacher.
+
+        Args:
+            path: its .onnx file.
+            levels: the anchors of the network that is taught.
+            channels: of the pictures.
+
+        Raises:
+            UserError: there is no such file, or its lessons do not fit.
+        """
+        check_file(path)
+        self._detector = SsdDetector(path)
+        known = self._detector.description
+        if known.channels != channels or known.levels != tuple(levels):
+            raise UserError(
+                f"{path} cannot teach: it has other anchors, or another number of channels; check "
+                "--arch, --input-size, --aspects and --colour"
+            )
+
+    def scores(self, pictures: torch.Tensor) -> torch.Tensor:
+        """How sure the teacher is of each anchor.
+
+        Args:
+            pictures: (n, channels, h, w) in [0, 1], wherever they are.
+
+        Returns:
+            (n, anchors) in [0, 1], in the same place.
+        """
+        # One by one: that is what its file takes.
+        outputs = [self._detector.run(picture[None]) for picture in pictures.cpu().numpy()]
+        levels = [torch.from_numpy(np.concatenate(level)) for level in zip(*outputs, strict=True)]
+        return flat(levels)[0].sigmoid().to(pictures.device)
