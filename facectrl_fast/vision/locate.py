@@ -97,16 +97,16 @@ class Locator:
         return self._tracker.update(frame.array, frame.pixel_format) is not None
 
     def _followed(self, frame: Frame, known: Face) -> Face | None:
-        """The known face in this frame."""
+        """The known face in this frame; the next search makes sure of it."""
         if self._tracker is None:
-            # The next search makes sure.
             return self._near(frame, known.box, self._find_again)
         box = self._tracker.update(frame.array, frame.pixel_format)
-        if frame.timestamp - self._validated < self._tracker.trusted_for:
-            if box is None:
-                return None
+        if box is None:
+            found = self._near(frame, known.box, self._detector.detect)
+        elif frame.timestamp - self._validated < self._tracker.trusted_for:
             return self._chosen(frame, [replace(known, box=box, landmarks=None)])
-        found = self._near(frame, box or known.box, self._detector.detect)
+        else:
+            found = self._near(frame, box, self._find_again)
         if found is not None:
             self._validate(frame, found)
         return found
