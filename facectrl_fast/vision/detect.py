@@ -15,9 +15,11 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
 
+DRAWN_SMALL = 0.9
+"""Of the smallest height wanted: boxes from there on are given. Those of faces that are just large
+enough are often drawn a little small."""
 JUST_TOO_SMALL = 2 / 3
-"""Of the smallest height wanted: so much smaller boxes does a sensitive detector give, too, since a
-face that is just large enough may be drawn a little small."""
+"""Likewise, of a sensitive detector."""
 
 
 class Detector(Protocol):

@@ -27,7 +27,7 @@ from facectrl_fast.types import (
     holds_middle,
     overlap,
 )
-from facectrl_fast.vision.detect import JUST_TOO_SMALL
+from facectrl_fast.vision.detect import DRAWN_SMALL, JUST_TOO_SMALL
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.preprocess import WHOLE_IMAGE, Preprocessing
 from facectrl_fast.vision.runtime import open_session, run_session
@@ -81,7 +81,7 @@ class SsdDetector:
         self.name = self.description.network
         self.used_score = self.description.score
         self._least_share = least_share
-        self._least_box = JUST_TOO_SMALL if sensitive else 1.0
+        self._least_box = JUST_TOO_SMALL if sensitive else DRAWN_SMALL
         """Height of the smallest box given, as a share of that of the smallest face."""
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         levels = self.description.levels

@@ -10,7 +10,7 @@ import numpy as np
 from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
-from facectrl_fast.vision.detect import JUST_TOO_SMALL
+from facectrl_fast.vision.detect import DRAWN_SMALL, JUST_TOO_SMALL
 from facectrl_fast.vision.luma import to_gray
 from facectrl_fast.vision.opencv_input import biggest_first, shrunk
 
@@ -40,7 +40,7 @@ class YuNetDetector:
         self.used_score = 0.6
         self._least_share = least_share
         self._least_pixels = least_pixels
-        self._least_box = JUST_TOO_SMALL if sensitive else 1.0
+        self._least_box = JUST_TOO_SMALL if sensitive else DRAWN_SMALL
         score = 0.05 if sensitive else self.used_score
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (160, 160), score, 0.3, 50)

@@ -55,6 +55,14 @@ def test_what_is_smaller_than_asked_for_is_searched_for_in_less(least_share):
     assert columns / rows == pytest.approx(640 / 480, rel=0.2)
 
 
+@pytest.mark.parametrize(("share_of_least", "faces"), [(0.95, 1), (0.85, 0)])
+def test_a_face_that_is_just_large_enough_may_be_drawn_a_little_small(share_of_least, faces):
+    detector = SsdDetector()
+    detector._look = lambda *_: [Face((200, 100, 80, share_of_least * 120), 0.9)]
+    found = detector.detect(empty_room(), PixelFormat.BGR24, 120 / 480)
+    assert len(found) == faces
+
+
 def test_the_score_falls_when_the_face_goes():
     """Moved out of the picture step by step, a face scores less and is lost for good."""
     detector = SsdDetector(sensitive=True)
