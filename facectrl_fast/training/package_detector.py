@@ -5,7 +5,8 @@
 DATA is the folder with lfw/, wider/, beauty/, headphones/, faceness/ and models/ (YuNet, which says
 where the faces of pictures without annotations are). BACKGROUNDS is any folder of pictures, and of
 archives of them: those in which YuNet sees no face are used. WORK gets the prepared pictures and
-the training run, which goes on after a kill. What ships is written into facectrl_fast/models.
+the training run, which goes on after a kill. The detector that ships so far is the teacher, and is
+replaced at the end.
 """
 
 from __future__ import annotations
@@ -151,11 +152,10 @@ def main(arguments: Sequence[str]) -> int:
                 [data / "lfw" / "gray160_bbx_gt.txt", data / "wider", portraits],
                 [faceless],
                 run,
-                DetectorOptions(),
+                DetectorOptions(steps=60_000),
                 FaceFilter(),
                 lambda line: print(line, flush=True),
                 progress_bar=sys.stderr.isatty(),
-                # The present one, which was taught by wider ones in turn.
                 teacher=PACKAGED_DETECTOR,
             )
         with whole_file(PACKAGED_DETECTOR) as draft:
