@@ -135,7 +135,7 @@ DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wall
 # Of the backgrounds: drawn and rendered people, whose faces YuNet may miss.
 DETECTOR_PEOPLE := tuxpaint/stamps/people sweethome3d/furniture/Reallusion.sh3f
 
-detector-model: $(VENV)/.installed-train ## make a successor of the face detector that ships (under three hours, or minutes with a GPU), with backgrounds of Debian's
+detector-model: $(VENV)/.installed-train ## make a successor of the face detector that ships (under three hours on two cores), with backgrounds of Debian's
 	mkdir -p build/detector/packages
 	cd build/detector/packages && apt-get download $(DETECTOR_BACKGROUNDS)
 	for package in build/detector/packages/*.deb; do dpkg -x $$package build/detector/backgrounds; done

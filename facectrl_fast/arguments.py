@@ -495,7 +495,8 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         "--teacher",
         type=Path,
         metavar="MODEL",
-        help="a detector of the same anchors, maybe a wider one, to learn from as well: its .onnx",
+        help="a detector to learn from as well, maybe a wider one: the .onnx of one with the same "
+        "anchors, colours and rows of input",
     )
     task.add_argument(
         "--input-size",

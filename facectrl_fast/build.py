@@ -24,7 +24,7 @@ from facectrl_fast.profile import Profile
 from facectrl_fast.report import Companion
 from facectrl_fast.vision.analyze import FrameAnalyzer
 from facectrl_fast.vision.classify import Classifier
-from facectrl_fast.vision.detect import open_detector
+from facectrl_fast.vision.detect import QuickDetector, open_detector
 from facectrl_fast.vision.gate import Gate
 from facectrl_fast.vision.identity import open_identity_model
 from facectrl_fast.vision.locate import Locator
@@ -56,6 +56,8 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
         if tracker is not None:
             profile.watch(tracker, "update", "  tracker")
         profile.watch(detector, "detect", "  detector")
+        if isinstance(detector, QuickDetector):
+            profile.watch(detector, "find_again", "  detector")
         if recognizer is not None:
             profile.watch(recognizer, "is_owner", "  recognize")
         if classifier is not None:

@@ -4,7 +4,8 @@ A package offers them as entry points of these groups, by name:
 
 ==========================  =======================================================================
 facectrl_fast.detectors     called as ``(path, least_share, sensitive)`` (see ``open_detector``);
-                            gives a ``vision.detect.Detector``. ``run --detector NAME``
+                            gives a ``vision.detect.Detector``, or a ``QuickDetector``.
+                            ``run --detector NAME``
 facectrl_fast.trackers      called without arguments; gives a ``vision.track.Tracker``.
                             ``run --tracker NAME``
 facectrl_fast.sources       called with what is behind the colon; gives a

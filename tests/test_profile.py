@@ -4,8 +4,11 @@ import time
 
 import pytest
 
+from facectrl_fast.build import build_analyzer
 from facectrl_fast.cli import main
+from facectrl_fast.config import RunOptions
 from facectrl_fast.profile import Profile
+from tests.pictures import as_frames, portrait
 
 
 class Worker:
@@ -33,6 +36,17 @@ def test_a_stage_that_never_came_costs_nothing():
     profile = Profile()
     profile.watch(Worker(), "work", "idle")
     assert "       0     0.000" in next(line for line in profile.lines() if "idle" in line)
+
+
+@pytest.mark.parametrize("detector", ["tiny", "haar"])
+def test_looks_near_a_known_face_are_counted_too(detector):
+    profile = Profile()
+    options = RunOptions(detector=detector, tracker="none", mode="presence")
+    analyzer = build_analyzer(options, profile)
+    for frame in as_frames([portrait(1.4), portrait(1.42), portrait(1.44)]):
+        analyzer.analyze(frame)
+    calls = next(line for line in profile.lines() if "detector" in line).split()[1]
+    assert calls == "3"
 
 
 def test_running_with_profile_names_the_stages(make_video, capsys):

@@ -13,6 +13,7 @@ import numpy as np
 from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Box, Face, overlap
+from facectrl_fast.vision.detect import DRAWN_SMALL
 
 MATCHED = 0.5
 """Overlap (intersection over union) from which on a face counts as found."""
@@ -48,7 +49,7 @@ def check_average_precision() -> None:
 class DetectionJudgement:
     """Every box held against the faces: each face is found by the best box that fits it.
 
-    Boxes below a sixth of the height count only where they find one.
+    Boxes that are smaller than the program would use count only where they find one.
     """
 
     def __init__(self, pictures: Sequence[JudgedPicture]) -> None:
@@ -188,7 +189,7 @@ class DetectionJudgement:
 
 
 def _without_small(picture: JudgedPicture) -> JudgedPicture:
-    least = LEAST_SHARE * picture.height
+    least = DRAWN_SMALL * LEAST_SHARE * picture.height
     found = tuple(
         face
         for face in picture.found

@@ -43,7 +43,7 @@ class DetectorModule(TrainedModule):
             levels: its anchors.
             size: height and width of the pictures.
             optimizer: how its weights move.
-            teacher: what it says of a scene counts as much as where the faces are.
+            teacher: its scores count as much as where the faces are.
         """
         super().__init__(optimizer)
         self.network = network
@@ -58,10 +58,13 @@ class DetectorModule(TrainedModule):
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """One step."""
         loss, levels, shown = self._loss(batch)
-        if self._teacher is not None:
-            loss = loss + lesson_loss(flat(levels)[0], self._teacher.scores(shown))
+        # Alone, to be seen beside that of the validation.
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
-        return loss
+        if self._teacher is None:
+            return loss
+        lesson = lesson_loss(flat(levels)[0], self._teacher.scores(shown))
+        self.log("lesson_loss", lesson, on_step=False, on_epoch=True, sync_dist=True)
+        return loss + lesson
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep what is judged once all batches are through."""

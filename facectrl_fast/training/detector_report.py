@@ -101,8 +101,8 @@ def detector_card(
         f"| input | {description.width} x {description.height} {colour}, or any multiples of "
         f"{description.multiple} |",
         f"| smallest face | {description.face:g} pixels high in the input |",
-        f"| a box is a face from a score of | {description.score:.3f}; between {DOUBTFUL:g} and "
-        f"{SURE:g} the likeliest are looked at closely, and that look decides |",
+        f"| a box is a face from a score of | {description.score:.3f}; in a search, between "
+        f"{DOUBTFUL:g} and {SURE:g} the likeliest are looked at closely, and that look decides |",
         f"| trained on | scenes made of {data['training_pictures']} pictures with faces and "
         f"{data['training_backgrounds']} without |",
         f"| validated on | {len(judgement.pictures)} scenes of a camera's size made of "

@@ -126,11 +126,15 @@ def train_detector(
         UserError: the pictures cannot be used, or ``out`` cannot be written or holds another run.
     """
     architecture = _architecture(options, weights)
+    levels = architecture.levels(options.aspects, options.height)
+    master = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     # Workers compose the scenes, one a core. Set before they are forked: OpenCV waits in them for
     # threads that this process had.
     cv2.setNumThreads(1)
-    # They are half of the work: with a thread for each of two cores a step takes 1.3 times as long.
-    torch.set_num_threads(max((os.cpu_count() or 1) // 2, 1))
+    if options.architecture == "tiny":
+        # They do half of the work: with a PyTorch thread on each of two cores as well, a step takes
+        # 1.3 times as long.
+        torch.set_num_threads(max(min(torch.get_num_threads(), (os.cpu_count() or 1) // 2), 1))
     say = first_alone(say)
     side = max(LONGEST_SIDE, options.height, options.width)
     pictures = [read_set(path, wanted, options.channels, side, say) for path in sets]
@@ -151,10 +155,8 @@ def train_detector(
         options.seed,
     )
     lightning.seed_everything(options.seed, verbose=False)
-    levels = architecture.levels(options.aspects, options.height)
     # Before the folder is taken: weights that do not fit are told here.
     network = architecture.build(levels, options.width_multiplier, options.channels, weights)
-    master = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     chosen = {
         "task": "detector",
         "weights": None if weights is None else digest(weights),

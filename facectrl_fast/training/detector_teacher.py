@@ -1,7 +1,7 @@
-"""A detector that teaches another: what it says of a scene is a lesson beside where the faces are.
+"""A detector that teaches another: its scores are a lesson beside where the faces are.
 
-It tells how sure to be of a face that is hardly seen, and of what only looks like one; where a face
-is says neither.
+They tell how sure to be of a face that is hardly seen, and of what only looks like one; where a
+face is says neither.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from facectrl_fast.vision.ssd import SsdDetector
 
 
 class DetectorTeacher:
-    """One with the anchors of the network that is taught, whatever lies before them."""
+    """One with the anchors of the network that is taught; its layers may differ."""
 
     def __init__(self, path: Path, levels: Sequence[AnchorLevel], channels: int) -> None:
         """Load the teacher.

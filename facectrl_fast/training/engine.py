@@ -274,8 +274,10 @@ def claim(out: Path, chosen: Mapping[str, Any]) -> Path | None:
             there = None
         if not isinstance(there, dict):
             raise UserError(f"{notes} is damaged; name another folder with --out")
-        if there != chosen:
-            differing = ", ".join(k for k in chosen if there.get(k) != chosen[k])
+        # What an earlier version could not choose was as if it were not there.
+        names = dict.fromkeys([*chosen, *there])
+        differing = ", ".join(name for name in names if there.get(name) != chosen.get(name))
+        if differing:
             raise UserError(
                 f"{out} holds a run that differs in {differing}; name another folder with --out"
             )

@@ -16,8 +16,8 @@ from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import Face, PixelFormat, UInt8Array
 
 DRAWN_SMALL = 0.9
-"""Of the smallest height wanted: boxes from there on are given. Those of faces that are just large
-enough are often drawn a little small."""
+"""Of the smallest height wanted: boxes from there on are given, of tiny and YuNet. Those of faces
+that are just large enough are often drawn a little small."""
 JUST_TOO_SMALL = 2 / 3
 """Likewise, of a sensitive detector."""
 
@@ -53,7 +53,7 @@ class QuickDetector(Detector, Protocol):
     ) -> list[Face]:
         """As ``detect``, but it takes a likely face for one without making sure.
 
-        Right where one was a moment ago; now and then ``detect`` must confirm it.
+        Only to be trusted where a face was a moment ago, and until ``detect`` looks again.
         """
         ...
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from facectrl_fast.types import Box, Face, Frame, PixelFormat, UInt8Array, holds_middle
+from facectrl_fast.types import Box, Face, Frame, PixelFormat, holds_middle
 from facectrl_fast.vision.detect import Detector, QuickDetector
 from facectrl_fast.vision.recognize import Recognizer
 from facectrl_fast.vision.track import Tracker
@@ -20,9 +20,6 @@ NEIGHBOURHOOD = 0.7
 """The part of the frame searched around a known face: the box grown by this share of it."""
 LEAST_IN_NEIGHBOURHOOD = 0.33
 """The smallest face looked for in the neighbourhood, as a share of its height."""
-
-Find = Callable[[UInt8Array, PixelFormat, float], list[Face]]
-"""Either way of a detector to look: makes sure, or is quick."""
 
 
 class Locator:
@@ -41,9 +38,7 @@ class Locator:
         recognizer: Recognizer | None = None,
     ) -> None:
         self._detector = detector
-        self._find_again: Find = (
-            detector.find_again if isinstance(detector, QuickDetector) else detector.detect
-        )
+        self._quick = detector if isinstance(detector, QuickDetector) else None
         self._tracker = tracker
         self._recognizer = recognizer
         self._face: Face | None = None
@@ -97,18 +92,21 @@ class Locator:
         return self._tracker.update(frame.array, frame.pixel_format) is not None
 
     def _followed(self, frame: Frame, known: Face) -> Face | None:
-        """The known face in this frame; the next search makes sure of it."""
+        """The known face in this frame; None where it may be elsewhere."""
+        counted = self._counts
         if self._tracker is None:
-            return self._near(frame, known.box, self._find_again)
-        box = self._tracker.update(frame.array, frame.pixel_format)
-        if box is None:
-            found = self._near(frame, known.box, self._detector.detect)
-        elif frame.timestamp - self._validated < self._tracker.trusted_for:
-            return self._chosen(frame, [replace(known, box=box, landmarks=None)])
+            found = self._near(frame, known.box, sure=False)
         else:
-            found = self._near(frame, box, self._find_again)
-        if found is not None:
-            self._validate(frame, found)
+            box = self._tracker.update(frame.array, frame.pixel_format)
+            if box is None:
+                found = self._near(frame, known.box, sure=True)
+            elif frame.timestamp - self._validated < self._tracker.trusted_for:
+                return self._chosen(frame, [replace(known, box=box, landmarks=None)])
+            else:
+                found = self._near(frame, box, sure=False)
+        if found is None or (counted and not self._counts):  # gone, or somebody else is there
+            return None
+        self._validate(frame, found)
         return found
 
     def _chosen(self, frame: Frame, faces: Iterable[Face]) -> Face | None:
@@ -131,7 +129,7 @@ class Locator:
         found = self._chosen(frame, faces)
         if known is not None and (found is None or (counted and not self._counts)):
             # Looked at closely, a face that was just there may still be found.
-            found = self._near(frame, known.box, self._detector.detect) or found
+            found = self._near(frame, known.box, sure=True) or found
         self._searched = frame.timestamp
         if found is not None:
             self._validate(frame, found)
@@ -142,7 +140,8 @@ class Locator:
         if self._tracker is not None:
             self._tracker.start(frame.array, frame.pixel_format, face.box)
 
-    def _near(self, frame: Frame, box: Box, find: Find) -> Face | None:
+    def _near(self, frame: Frame, box: Box, sure: bool) -> Face | None:
+        """The face near a known place; without making sure, until the next search."""
         image, pixel_format = frame.array, frame.pixel_format
         width, height = frame.width, frame.height
         if pixel_format is PixelFormat.NV12:
@@ -156,7 +155,10 @@ class Locator:
         if right - left < 2 or bottom - top < 2:
             return None
         part = image[top:bottom, left:right]
-        faces = find(part, pixel_format, LEAST_IN_NEIGHBOURHOOD)
+        if sure or self._quick is None:
+            faces = self._detector.detect(part, pixel_format, LEAST_IN_NEIGHBOURHOOD)
+        else:
+            faces = self._quick.find_again(part, pixel_format, LEAST_IN_NEIGHBOURHOOD)
         return self._chosen(frame, (_moved(face, left, top) for face in faces))
 
 

@@ -40,6 +40,8 @@ DOUBTFUL, SURE = 0.2, 0.75
 """Scores between which a box is looked at closely; then that look decides."""
 ANOTHER = 0.4
 """Score from which on that is done once a face is found."""
+LIKELY = 0.5
+"""Score, at least, of a face that was just there, to be one without a close look."""
 MOST_DOUBTS = 2
 """So many boxes of a picture, the best, are looked at closely."""
 CLOSE_LOOK = Preprocessing(expansion=(0.5, 0.5))
@@ -118,7 +120,8 @@ class SsdDetector:
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
     ) -> list[Face]:
         """See ``QuickDetector.find_again``: what scores like a face is not looked at closely."""
-        return self._faces(image, pixel_format, least_share, min(self.used_score, SURE))
+        likely = min(max(self.used_score, LIKELY), SURE)
+        return self._faces(image, pixel_format, least_share, likely)
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
         """The network's outputs for an input (1, channels, h, w), one a level."""

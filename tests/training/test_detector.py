@@ -168,21 +168,21 @@ def test_a_close_look_in_colour_sees_the_part_that_it_is_for(wider, tmp_path, mo
     np.testing.assert_allclose(shown, [[1, 0.4, 0.2]], atol=1e-3)
 
 
-def test_a_detector_learns_from_a_wider_one(wider, tmp_path):
-    """Its scores get nearer to the teacher's than those of one that has none."""
+def test_a_detector_learns_what_its_teacher_says(wider, tmp_path, monkeypatch):
+    """From one that sees faces everywhere, it learns to see more of them."""
     teacher = tmp_path / "teacher/model.onnx"
-    assert main(arguments(wider, teacher.parent, "--width", "1", steps=300, every=150)) == 0
+    assert main(arguments(wider, teacher.parent, "--width", "1", steps=1, every=1)) == 0
+    scores = DetectorTeacher.scores
+    monkeypatch.setattr(
+        DetectorTeacher, "scores", lambda *given: torch.full_like(scores(*given), 0.9)
+    )
     for name, more in (("taught", ["--teacher", str(teacher)]), ("alone", [])):
         assert main(arguments(wider, tmp_path / name, *more, steps=120, every=60)) == 0
-
-    def apart(name):
-        scores = (
-            flat([torch.from_numpy(level) for level in outputs(path)])[0].sigmoid()
-            for path in (teacher, tmp_path / name / "model.onnx")
-        )
-        return float((next(scores) - next(scores)).abs().mean())
-
-    assert apart("taught") < apart("alone")
+    taught, alone = (
+        flat([torch.from_numpy(level) for level in outputs(tmp_path / name / "model.onnx")])[0]
+        for name in ("taught", "alone")
+    )
+    assert taught.sigmoid().mean() > 1.5 * alone.sigmoid().mean()
     # With another teacher it is another run.
     assert main(arguments(wider, tmp_path / "taught", steps=120, every=60)) == 1
 

@@ -143,6 +143,14 @@ def test_a_folder_with_another_run_is_left_alone(dataset, tmp_path, capsys):
     assert "holds this run, finished" in capsys.readouterr().err
     assert main([*arguments, "--epochs", "2"]) == 1
     assert "holds a run that differs in epochs" in capsys.readouterr().err
+    # One of a version that could not choose as much.
+    notes = json.loads((out / "run.json").read_text())
+    earlier = {name: value for name, value in notes.items() if value is not None}
+    assert earlier != notes
+    (out / "run.json").write_text(json.dumps(earlier))
+    before[out / "run.json"] = (out / "run.json").read_bytes()
+    assert main([*arguments, "--epochs", "1"]) == 1
+    assert "holds this run, finished" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
 
 

@@ -208,6 +208,37 @@ def test_a_stranger_is_followed_and_the_owner_behind_is_found_within_a_second(re
     assert found[-1].box == pytest.approx((220, 90, 40, 40), abs=1)
 
 
+class Lost:
+    """A tracker that loses what it follows."""
+
+    trusted_for, notices = 1.0, True
+
+    def start(self, image, pixel_format, box):
+        pass
+
+    def update(self, image, pixel_format):
+        return None
+
+
+@pytest.mark.parametrize("tracker", [None, Lost()])
+def test_an_owner_who_moves_on_is_not_taken_for_the_one_who_is_near_the_old_place(
+    recognizer, squares, tracker
+):
+    class Beside(Counting):
+        def detect(self, image, pixel_format, least_share=None):
+            found = super().detect(image, pixel_format, least_share)
+            if image.shape[0] == 240 or len(self.squares.faces) == 1:
+                return found
+            x, y, side, _ = found[0].box
+            return [box(x + side * 0.8, y, side)]
+
+    locator = Locator(Beside(squares), tracker, recognizer)
+    shown(squares, locator, [(60, 80, 40, OWNER)], np.arange(5) / 10)
+    both = [(200, 120, 40, OWNER), (92, 80, 40, STRANGER)]
+    found = shown(squares, locator, both, [0.5, 0.6])
+    assert found[0].box == (200, 120, 40, 40)
+
+
 @pytest.mark.parametrize(("tracker", "looks"), [("template", LOOKS), ("none", LOOKS + 1)])
 def test_a_face_that_looks_as_before_is_not_doubted(recognizer, squares, tracker, looks):
     locator = Locator(Counting(squares), open_tracker(tracker), recognizer)
