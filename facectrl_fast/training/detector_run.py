@@ -127,7 +127,7 @@ def train_detector(
     """
     architecture = _architecture(options, weights)
     levels = architecture.levels(options.aspects, options.height)
-    master = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
+    taught_by = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     # Workers compose the scenes, one a core. Set before they are forked: OpenCV waits in them for
     # threads that this process had.
     cv2.setNumThreads(1)
@@ -180,7 +180,7 @@ def train_detector(
         levels,
         (options.height, options.width),
         OptimizerChoice(options.learning_rate, weight_decay=1e-3, one_cycle=True),
-        master,
+        taught_by,
     )
     schedule = Schedule(epochs, epochs, options.seed, options.devices)
     fit_module(module, data, out, schedule, say, checkpoint, progress_bar)

@@ -274,7 +274,7 @@ def claim(out: Path, chosen: Mapping[str, Any]) -> Path | None:
             there = None
         if not isinstance(there, dict):
             raise UserError(f"{notes} is damaged; name another folder with --out")
-        # What an earlier version could not choose was as if it were not there.
+        # An option that the run's version did not have yet counts as not given.
         names = dict.fromkeys([*chosen, *there])
         differing = ", ".join(name for name in names if there.get(name) != chosen.get(name))
         if differing:
