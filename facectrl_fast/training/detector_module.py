@@ -57,18 +57,22 @@ class DetectorModule(TrainedModule):
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """One step."""
-        loss, levels, shown = self._loss(batch)
+        pictures, faces, doubtful = batch
+        shown = _shown(pictures)
+        logits, offsets = flat(self.network(shown))
+        loss = detector_loss(self._anchors, logits, offsets, faces, doubtful)
         # Alone, to be seen beside that of the validation.
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         if self._teacher is None:
             return loss
-        lesson = lesson_loss(flat(levels)[0], self._teacher.scores(shown))
+        lesson = lesson_loss(logits, self._teacher.scores(shown))
         self.log("lesson_loss", lesson, on_step=False, on_epoch=True, sync_dist=True)
         return loss + lesson
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep what is judged once all batches are through."""
-        loss, levels = self._loss(batch)[:2]
+        levels = self.network(_shown(batch[0]))
+        loss = detector_loss(self._anchors, *flat(levels), *batch[1:])
         self.log("val_loss", loss, prog_bar=True, sync_dist=True)
         outputs = [level.float().cpu().numpy() for level in levels]
         faces, doubtful = (boxes.cpu().numpy() for boxes in batch[1:])
@@ -98,12 +102,10 @@ class DetectorModule(TrainedModule):
         self.log(self.SELECTED_BY, precision, prog_bar=True, rank_zero_only=True)
         self.log("val_overlap", judgement.overlap, rank_zero_only=True)
 
-    def _loss(self, batch: Batch) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.Tensor]:
-        """The loss, the network's outputs, and what it saw."""
-        pictures, faces, doubtful = batch
-        shown = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
-        levels = self.network(shown)
-        return detector_loss(self._anchors, *flat(levels), faces, doubtful), levels, shown
+
+def _shown(pictures: torch.Tensor) -> torch.Tensor:
+    """What the network sees of pictures (n, c, h, w) uint8."""
+    return (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _boxes(corners: np.ndarray) -> tuple[Box, ...]:

@@ -148,7 +148,7 @@ class SsdDetector:
         ]
         return sorted(wanted, key=lambda face: face.box[2] * face.box[3], reverse=True)
 
-    def _decided(self, picture: _Picture, found: Sequence[Face], sure: float = SURE) -> list[Face]:
+    def _decided(self, picture: _Picture, found: Sequence[Face], sure: float) -> list[Face]:
         """Of what a search found, best first, the sure and what close looks make of the doubtful.
 
         The rest keeps the score of a doubt at most, and is for those who judge by all scores.

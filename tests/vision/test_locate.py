@@ -9,6 +9,7 @@ from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.locate import Locator
 from facectrl_fast.vision.track import open_tracker
 from tests.pictures import as_frames, empty_room, face_in_portrait, overlap, portrait
+from tests.trackers import LosingTracker
 
 
 class CountingDetector:
@@ -140,13 +141,6 @@ def test_a_tracker_that_drifts_is_put_right_within_half_a_second():
     assert right.count(True) >= 4
     longest_wrong = max(len(run) for run in "".join("x" if r else "." for r in right).split("x"))
     assert longest_wrong <= 5
-
-
-class LosingTracker(LyingTracker):
-    """Loses the face in each frame, as in a room whose light flickers."""
-
-    def update(self, image, pixel_format):
-        return None
 
 
 def test_a_face_that_the_tracker_lost_is_looked_for_near_its_place_first():

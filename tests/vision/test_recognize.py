@@ -12,6 +12,7 @@ from facectrl_fast.vision.locate import NEIGHBOURHOOD, Locator
 from facectrl_fast.vision.recognize import LOOKS, RENEW, Recognizer
 from facectrl_fast.vision.track import open_tracker
 from tests.models import brightness_identity
+from tests.trackers import LosingTracker
 
 OWNER, STRANGER = 200, 90
 """Shades of faces."""
@@ -208,19 +209,7 @@ def test_a_stranger_is_followed_and_the_owner_behind_is_found_within_a_second(re
     assert found[-1].box == pytest.approx((220, 90, 40, 40), abs=1)
 
 
-class Lost:
-    """A tracker that loses what it follows."""
-
-    trusted_for, notices = 1.0, True
-
-    def start(self, image, pixel_format, box):
-        pass
-
-    def update(self, image, pixel_format):
-        return None
-
-
-@pytest.mark.parametrize("tracker", [None, Lost()])
+@pytest.mark.parametrize("tracker", [None, LosingTracker()])
 def test_an_owner_who_moves_on_is_not_taken_for_the_one_who_is_near_the_old_place(
     recognizer, squares, tracker
 ):

@@ -151,7 +151,7 @@ def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, tim
     detector = SsdDetector()
     seen = looks(detector, monkeypatch)
     picture = _Picture(portrait(0.8), PixelFormat.BGR24, 640, 480, least)
-    detector._decided(picture, [Face(face_in_portrait(0.8), 0.5)])
+    detector._decided(picture, [Face(face_in_portrait(0.8), 0.5)], SURE)
     assert len(seen) == times
 
 
