@@ -62,7 +62,7 @@ def build_analyzer(options: RunOptions, profile: Profile | None = None) -> Frame
             profile.watch(recognizer, "is_owner", "  recognize")
         if classifier is not None:
             profile.watch(classifier, "classify", "classify")
-            profile.watch(classifier, "on_probabilities", "  network")
+            profile.watch(classifier, "on_probability", "  network")
     return FrameAnalyzer(gate, locator, classifier)
 
 

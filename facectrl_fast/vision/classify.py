@@ -11,7 +11,7 @@ from facectrl_fast.errors import UserError
 from facectrl_fast.models import PACKAGED_MODEL
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array, Verdict
 from facectrl_fast.vision.model_file import ModelDescription
-from facectrl_fast.vision.runtime import open_session, run_session
+from facectrl_fast.vision.runtime import BoundInput, open_session, run_session
 
 EMBEDDING = "embedding"
 """Name of the output that calibration builds on."""
@@ -43,7 +43,8 @@ class Classifier:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = ([i.shape[1:] for i in inputs], outputs[0].shape[1:])
         wanted = ([[1, height, width]], [2 if self.description.kind == "softmax" else 1])
-        if shapes != wanted or inputs[0].type != "tensor(float)":
+        types = {inputs[0].type, outputs[0].type}
+        if shapes != wanted or types != {"tensor(float)"}:
             raise UserError(
                 f"{path}: its input or output does not fit its metadata; train it again"
             )
@@ -51,7 +52,12 @@ class Classifier:
         self._input_name, self._output_name = inputs[0].name, outputs[0].name
         self.has_embedding = EMBEDDING in (output.name for output in outputs)
         self._on = self.description.labels.index("on")
-        self._input: Float32Array = np.zeros((1, 1, height, width), np.float32)
+        self._crop = BoundInput(
+            self._session,
+            self._input_name,
+            (1, 1, height, width),
+            {self._output_name: (1, *outputs[0].shape[1:])},
+        )
 
     def classify(self, image: UInt8Array, pixel_format: PixelFormat, box: Box) -> Classification:
         """The verdict on the face in ``box``: HEADPHONES_ON, HEADPHONES_OFF or UNSURE.
@@ -64,11 +70,15 @@ class Classifier:
         Raises:
             ValueError: the box lies wholly outside the frame.
         """
-        self.description.preprocessing(image, pixel_format, box, self._input)
-        on = float(self.on_probabilities(self._input)[0])
+        self.description.preprocessing(image, pixel_format, box, self._crop.array)
+        on = self.on_probability()
         if max(on, 1 - on) < self.description.confidence:
             return Classification(Verdict.UNSURE, on)
         return Classification(_VERDICTS["on" if on > 0.5 else "off"], on)
+
+    def on_probability(self) -> float:
+        """How sure it is of ``on``, for the crop that ``classify`` wrote last."""
+        return float(self._probabilities(self._crop.run()[0])[0])
 
     def on_probabilities(self, batch: Float32Array) -> Float32Array:
         """How sure it is of ``on``, (n,), for crops (n, 1, height, width) of gray in [0, 1].
@@ -76,7 +86,9 @@ class Classifier:
         For reconstruction models 0.5 lies at the largest error that counts as ``on``, and a
         sigma more or less is one step of the logistic function.
         """
-        output = self.run(batch)
+        return self._probabilities(self.run(batch))
+
+    def _probabilities(self, output: Float32Array) -> Float32Array:
         error = self.description.error
         if error is not None:
             margin = error.margin(output[:, 0])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from facectrl_fast.errors import UserError
+from facectrl_fast.types import Float32Array
 
 # Since version 1.29 it tells its maker over the network which models run where, from threads and a
 # database of its own, unless this is set before it is loaded.
@@ -46,6 +48,49 @@ def open_session(path: Path) -> ort.InferenceSession:
         raise UserError(f"{path} is not a usable ONNX model: {reason}") from None
 
 
+class BoundInput:
+    """The input of a session that runs again and again, and is written to in between.
+
+    It saves the runtime the looking up, checking and making of arrays, which for small models that
+    run now and then takes as long as what they compute.
+    """
+
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        name: str,
+        shape: tuple[int, ...],
+        outputs: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        """Make it.
+
+        Args:
+            session: releases the GIL while it works.
+            name: of its only input.
+            shape: of that input.
+            outputs: the names of those wanted, of floats, and the shapes that they have then.
+        """
+        self.array: Float32Array = np.zeros(shape, np.float32)
+        self._session = session
+        self._outputs = [np.empty(shape, np.float32) for shape in outputs.values()]
+        self._binding = session.io_binding()
+        self._binding.bind_cpu_input(name, self.array)
+        for output, array in zip(outputs, self._outputs, strict=True):
+            self._binding.bind_output(output, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    def run(self) -> list[Float32Array]:
+        """What the session makes of the array as it is now, until the next run.
+
+        Raises:
+            MemoryError: there is none left.
+        """
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:
+            _raise_what_it_is(error)
+        return self._outputs
+
+
 def run_session(
     session: ort.InferenceSession, outputs: Sequence[str] | None, inputs: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
@@ -61,8 +106,13 @@ def run_session(
     """
     try:
         made: list[np.ndarray] = session.run(outputs, inputs)
-    except Exception as error:  # ONNX Runtime raises a class of its own for each status
-        if any(words in str(error) for words in NO_MEMORY):
-            raise MemoryError from error
-        raise
+    except Exception as error:
+        _raise_what_it_is(error)
     return made
+
+
+def _raise_what_it_is(error: Exception) -> NoReturn:
+    """Tell missing memory from the rest; ONNX Runtime raises a class of its own for each status."""
+    if any(words in str(error) for words in NO_MEMORY):
+        raise MemoryError from error
+    raise error

@@ -30,7 +30,7 @@ from facectrl_fast.types import (
 from facectrl_fast.vision.detect import DRAWN_SMALL, JUST_TOO_SMALL
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.preprocess import WHOLE_IMAGE, Preprocessing
-from facectrl_fast.vision.runtime import open_session, run_session
+from facectrl_fast.vision.runtime import BoundInput, open_session, run_session
 
 MOST_PIXELS, MOST_SIDE = 1 << 20, 4096
 """Of an input, whatever picture is looked at."""
@@ -51,6 +51,8 @@ CLOSE = 4.0
 MOST_ENLARGED = 2.0
 """Times, at most, that a picture is enlarged for that, or what the search saw where that was larger
 than the picture: more would show nothing more."""
+MOST_SIZES = 16
+"""Of inputs, that are kept."""
 ROWS_READ = 3
 """Of a picture, at least, for each row of the network's input."""
 SAME = 0.4
@@ -86,29 +88,29 @@ class SsdDetector:
         self._least_box = JUST_TOO_SMALL if sensitive else DRAWN_SMALL
         """Height of the smallest box given, as a share of that of the smallest face."""
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._input_name = inputs[0].name if inputs else ""
+        self._output_names = [output.name for output in outputs]
         levels = self.description.levels
-        planes = [5 * len(level.shapes) for level in levels]
-        fits = (
+        if not (
             [i.type for i in inputs] == ["tensor(float)"]
-            and all(o.type == "tensor(float)" and len(o.shape) == 4 for o in outputs)
+            and all(o.type == "tensor(float)" for o in outputs)
             and len(inputs[0].shape) == 4
             and inputs[0].shape[1] == self.description.channels
-            and [o.shape[1] for o in outputs] == planes
-        )
-        # None of a fixed size.
-        if not fits or any(isinstance(side, int) for side in inputs[0].shape[2:]):
+            # None of a fixed size.
+            and not any(isinstance(side, int) for side in inputs[0].shape[2:])
+            and self._gives_its_levels()
+        ):
             raise UserError(
                 f"{path}: its input or output does not fit its metadata; train it again"
             )
-        self._input_name = inputs[0].name
-        self._output_names = [output.name for output in outputs]
         self._least_score = LOWEST_SCORE if sensitive else self.used_score
         self._decoder = BoxDecoder(
             [(level.stride, level.shapes) for level in levels],
             min(DOUBTFUL, self._least_score),
             self.description.overlap,
         )
-        self._inputs: dict[tuple[int, int], Float32Array] = {}
+        self._inputs: dict[tuple[int, int], BoundInput] = {}
+        """By their rows and columns."""
 
     def detect(
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
@@ -201,12 +203,12 @@ class SsdDetector:
             crop: x, y, width, height of the part.
             size: rows and columns of the network's input.
         """
-        batch = self._input(*size)
-        self._fill(batch, picture, crop)
-        found = self._decoder.decode(self.run(batch))
+        bound = self._input(*size)
+        self._fill(bound.array, picture, crop)
+        found = self._decoder.decode(bound.run())
         left, top, width, height = crop
         # Both ways by what it was shrunk by, which rounding to whole cells makes differ a little.
-        across, down = width / batch.shape[3], height / batch.shape[2]
+        across, down = width / size[1], height / size[0]
         return [
             Face((left + x * across, top + y * down, w * across, h * down), score)
             for x, y, w, h, score in found.tolist()
@@ -224,15 +226,34 @@ class SsdDetector:
         rows, columns = min(rows * shrink, MOST_SIDE), min(columns * shrink, MOST_SIDE)
         return _to_multiple(rows, multiple), _to_multiple(columns, multiple)
 
-    def _input(self, rows: int, columns: int) -> Float32Array:
+    def _input(self, rows: int, columns: int) -> BoundInput:
         """An input of that size, which is used again."""
         known = self._inputs.get((rows, columns))
         if known is None:
-            if len(self._inputs) >= 16:
+            if len(self._inputs) >= MOST_SIZES:
                 self._inputs.clear()
-            known = np.zeros((1, self.description.channels, rows, columns), np.float32)
+            shape = (1, self.description.channels, rows, columns)
+            outputs = dict(zip(self._output_names, self._shapes(rows, columns), strict=True))
+            known = BoundInput(self._session, self._input_name, shape, outputs)
             self._inputs[rows, columns] = known
         return known
+
+    def _shapes(self, rows: int, columns: int) -> list[tuple[int, ...]]:
+        """Of the outputs for such an input."""
+        return [
+            (1, 5 * len(level.shapes), *level.grid(rows, columns))
+            for level in self.description.levels
+        ]
+
+    def _gives_its_levels(self) -> bool:
+        """Whether the outputs are those that the metadata tells of."""
+        side = self.description.multiple
+        smallest = np.zeros((1, self.description.channels, side, side), np.float32)
+        try:
+            outputs = self.run(smallest)
+        except Exception:  # ONNX Runtime raises a class of its own for each status
+            return False
+        return [output.shape for output in outputs] == self._shapes(side, side)
 
     def _fill(
         self, batch: Float32Array, picture: _Picture, crop: tuple[int, int, int, int]

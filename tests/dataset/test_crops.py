@@ -12,6 +12,7 @@ from facectrl_fast.types import PixelFormat
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.model_file import ModelDescription
 from facectrl_fast.vision.preprocess import Preprocessing
+from facectrl_fast.vision.runtime import BoundInput
 from tests.models import brightness_model
 from tests.pictures import face_in_portrait, portrait
 
@@ -30,9 +31,13 @@ def test_training_sees_bit_for_bit_what_run_classifies(picture, tmp_path, monkey
     """One frame and one box, through the classifier and through the training's crops."""
     classifier = Classifier(brightness_model(tmp_path / "m.onnx", ModelDescription()))
     seen = []
-    monkeypatch.setattr(
-        classifier, "run", lambda batch: seen.append(batch.copy()) or np.zeros((1, 2), np.float32)
-    )
+    run = BoundInput.run
+
+    def noted(self):
+        seen.append(self.array.copy())
+        return run(self)
+
+    monkeypatch.setattr(BoundInput, "run", noted)
     frame = cv2.imread(str(picture.path))
     classifier.classify(frame, PixelFormat.BGR24, BOX)
     crops = Crops([picture], classifier.description.preprocessing)

@@ -12,12 +12,14 @@ from facectrl_fast.types import Face, PixelFormat
 from facectrl_fast.vision.anchors import AnchorLevel
 from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.detector_file import DetectorDescription
+from facectrl_fast.vision.runtime import BoundInput
 from facectrl_fast.vision.ssd import (
     ANOTHER,
     MOST_DOUBTS,
     MOST_ENLARGED,
     MOST_PIXELS,
     MOST_SIDE,
+    MOST_SIZES,
     SURE,
     SsdDetector,
     _Picture,
@@ -76,22 +78,22 @@ def test_the_score_falls_when_the_face_goes():
     assert all(score < detector.used_score for score in scores[gone:])
 
 
-def looks(detector, monkeypatch):
+def looks(monkeypatch):
     """The rows that the network is shown, look after look."""
     rows = []
-    run = detector.run
+    run = BoundInput.run
 
-    def noted(batch):
-        rows.append(batch.shape[2])
-        return run(batch)
+    def noted(self):
+        rows.append(self.array.shape[2])
+        return run(self)
 
-    monkeypatch.setattr(detector, "run", noted)
+    monkeypatch.setattr(BoundInput, "run", noted)
     return rows
 
 
 def test_what_is_sure_is_looked_at_once(monkeypatch):
     detector = SsdDetector()
-    seen = looks(detector, monkeypatch)
+    seen = looks(monkeypatch)
     assert detector.detect(portrait(2), PixelFormat.BGR24)[0].score >= SURE
     assert seen == [detector.description.height]
 
@@ -107,7 +109,7 @@ def test_what_is_doubtful_is_looked_at_closely(monkeypatch, pixel_format, shift)
     assert max(face.score for face in from_afar.detect(image, pixel_format)) < SURE
     monkeypatch.undo()
     detector = SsdDetector()
-    seen = looks(detector, monkeypatch)
+    seen = looks(monkeypatch)
     face = detector.detect(image, pixel_format)[0]
     assert face.score > 0.8
     assert overlap(face.box, face_in_portrait(0.8, shift=shift)) > 0.6
@@ -134,14 +136,14 @@ def test_what_looks_like_a_face_from_afar_alone_is_none(monkeypatch):
     """A close look at it finds nothing: whatever the first one made of it."""
     detector = SsdDetector()
     image = (portrait(0.8) * 0.3).astype(np.uint8)
-    seen = looks(detector, monkeypatch)
-    doubted = detector.run
+    seen = looks(monkeypatch)
+    noted = BoundInput.run
 
-    def nothing_closely(batch):
-        outputs = doubted(batch)
+    def nothing_closely(self):
+        outputs = noted(self)
         return [out - 50 for out in outputs] if len(seen) > 1 else outputs
 
-    monkeypatch.setattr(detector, "run", nothing_closely)
+    monkeypatch.setattr(BoundInput, "run", nothing_closely)
     assert detector.detect(image, PixelFormat.BGR24) == []
     assert len(seen) > 1
 
@@ -149,7 +151,7 @@ def test_what_looks_like_a_face_from_afar_alone_is_none(monkeypatch):
 @pytest.mark.parametrize(("least", "times"), [(90, 1), (170, 0)])
 def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, times):
     detector = SsdDetector()
-    seen = looks(detector, monkeypatch)
+    seen = looks(monkeypatch)
     picture = _Picture(portrait(0.8), PixelFormat.BGR24, 640, 480, least)
     detector._decided(picture, [Face(face_in_portrait(0.8), 0.5)], SURE)
     assert len(seen) == times
@@ -158,7 +160,7 @@ def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, tim
 @pytest.mark.parametrize(("height", "rows"), [(30, MOST_ENLARGED * 45), (90, 162)])
 def test_little_of_a_face_is_not_enlarged_without_end(monkeypatch, height, rows):
     detector = SsdDetector()
-    seen = looks(detector, monkeypatch)
+    seen = looks(monkeypatch)
     picture = _Picture(empty_room(), PixelFormat.BGR24, 640, 480, height)
     detector._looked_at_closely(picture, Face((300, 200, 0.8 * height, height), 0.5))
     assert seen == [pytest.approx(rows, abs=detector.description.multiple / 2)]
@@ -211,9 +213,9 @@ def test_who_judges_by_all_scores_sees_the_rest_with_low_ones(monkeypatch):
 def test_doubts_have_an_end(monkeypatch):
     """A network that sees faces everywhere, none of them surely."""
     detector = SsdDetector()
-    seen = looks(detector, monkeypatch)
-    run = detector.run
-    monkeypatch.setattr(detector, "run", lambda batch: [0 * out for out in run(batch)])
+    seen = looks(monkeypatch)
+    run = BoundInput.run
+    monkeypatch.setattr(BoundInput, "run", lambda self: [0 * out for out in run(self)])
     faces = detector.detect(empty_room(), PixelFormat.BGR24)
     assert len(seen) == 1 + MOST_DOUBTS
     assert not faces
@@ -224,11 +226,11 @@ def test_a_box_of_no_shape_makes_no_endless_input(monkeypatch):
     picture = _Picture(empty_room(), PixelFormat.BGR24, 640, 480, 80)
     sizes = []
 
-    def noted(batch):
-        sizes.append(batch.shape)
+    def noted(self):
+        sizes.append(self.array.shape)
         return [np.zeros((1, n, 1, 1), np.float32) for n in (15, 10)]
 
-    monkeypatch.setattr(detector, "run", noted)
+    monkeypatch.setattr(BoundInput, "run", noted)
     for box in [(0, 0, 640, 0.01), (300, 0, 0.01, 480), (0, 0, 1e6, 1), (639.9, 479.9, 9, 9)]:
         detector._looked_at_closely(picture, Face(box, 0.5))
     assert detector._looked_at_closely(picture, Face((700, 20, 9, 9), 0.5)) is None
@@ -267,7 +269,7 @@ def test_many_sizes_do_not_pile_up():
     detector = SsdDetector()
     for height in range(40, 400, 8):
         detector.detect(empty_room((300, height)), PixelFormat.BGR24, 0.1)
-    assert len(detector._inputs) <= 16
+    assert len(detector._inputs) <= MOST_SIZES
 
 
 def test_metadata_comes_back():
@@ -316,6 +318,16 @@ def test_metadata_of_another_network_is_told(tmp_path):
     anchors = json.dumps([{"stride": 8, "sizes": [16], "aspects": [1]}])
     with pytest.raises(UserError, match="does not fit its metadata"):
         SsdDetector(rewritten(tmp_path, anchors=anchors))
+
+
+def test_a_network_whose_cells_are_not_those_of_its_metadata_is_told(tmp_path):
+    levels = SsdDetector().description.levels
+    anchors = [
+        {"stride": 2 * level.stride, "sizes": level.sizes, "aspects": level.aspects}
+        for level in levels
+    ]
+    with pytest.raises(UserError, match="does not fit its metadata"):
+        SsdDetector(rewritten(tmp_path, anchors=json.dumps(anchors)))
 
 
 def test_a_model_for_another_task_is_told():
