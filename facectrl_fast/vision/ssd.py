@@ -251,6 +251,8 @@ class SsdDetector:
         smallest = np.zeros((1, self.description.channels, side, side), np.float32)
         try:
             outputs = self.run(smallest)
+        except MemoryError:
+            raise
         except Exception:  # ONNX Runtime raises a class of its own for each status
             return False
         return [output.shape for output in outputs] == self._shapes(side, side)

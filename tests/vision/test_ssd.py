@@ -320,11 +320,12 @@ def test_metadata_of_another_network_is_told(tmp_path):
         SsdDetector(rewritten(tmp_path, anchors=anchors))
 
 
-def test_a_network_whose_cells_are_not_those_of_its_metadata_is_told(tmp_path):
-    levels = SsdDetector().description.levels
+@pytest.mark.parametrize("strides", [(16, 32), (24, 24)])
+def test_a_network_whose_cells_are_not_those_of_its_metadata_is_told(tmp_path, strides):
+    """Of the second ones not even a multiple is what it takes."""
     anchors = [
-        {"stride": 2 * level.stride, "sizes": level.sizes, "aspects": level.aspects}
-        for level in levels
+        {"stride": stride, "sizes": level.sizes, "aspects": level.aspects}
+        for stride, level in zip(strides, SsdDetector().description.levels, strict=True)
     ]
     with pytest.raises(UserError, match="does not fit its metadata"):
         SsdDetector(rewritten(tmp_path, anchors=json.dumps(anchors)))
