@@ -38,7 +38,7 @@ LOWEST_SCORE = 0.02
 """Of what a sensitive detector gives."""
 DOUBTFUL, SURE = 0.2, 0.75
 """Scores between which a box is looked at closely; then that look decides."""
-ANOTHER = 0.4
+ANOTHER = 0.25
 """Score from which on that is done once a face is found."""
 LIKELY = 0.5
 """Score, at least, of a face that was just there, to be one without a close look."""
