@@ -94,7 +94,7 @@ def looks(monkeypatch):
 def test_what_is_sure_is_looked_at_once(monkeypatch):
     detector = SsdDetector()
     seen = looks(monkeypatch)
-    assert detector.detect(portrait(2), PixelFormat.BGR24)[0].score >= SURE
+    assert detector.detect(portrait(1.8), PixelFormat.BGR24)[0].score >= SURE
     assert seen == [detector.description.height]
 
 
