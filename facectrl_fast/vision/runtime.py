@@ -72,7 +72,7 @@ class BoundInput:
         """
         self.array: Float32Array = np.zeros(shape, np.float32)
         self._session = session
-        self._outputs = [np.empty(shape, np.float32) for shape in outputs.values()]
+        self._outputs = [np.empty(sides, np.float32) for sides in outputs.values()]
         self._binding = session.io_binding()
         self._binding.bind_cpu_input(name, self.array)
         for output, array in zip(outputs, self._outputs, strict=True):

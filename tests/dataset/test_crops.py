@@ -12,9 +12,9 @@ from facectrl_fast.types import PixelFormat
 from facectrl_fast.vision.classify import Classifier
 from facectrl_fast.vision.model_file import ModelDescription
 from facectrl_fast.vision.preprocess import Preprocessing
-from facectrl_fast.vision.runtime import BoundInput
 from tests.models import brightness_model
 from tests.pictures import face_in_portrait, portrait
+from tests.runs import noted_inputs
 
 CUT = Preprocessing((0.9, 0.9))
 BOX = (250.5, 170.25, 120.0, 144.0)
@@ -30,14 +30,7 @@ def picture(tmp_path):
 def test_training_sees_bit_for_bit_what_run_classifies(picture, tmp_path, monkeypatch):
     """One frame and one box, through the classifier and through the training's crops."""
     classifier = Classifier(brightness_model(tmp_path / "m.onnx", ModelDescription()))
-    seen = []
-    run = BoundInput.run
-
-    def noted(self):
-        seen.append(self.array.copy())
-        return run(self)
-
-    monkeypatch.setattr(BoundInput, "run", noted)
+    seen = noted_inputs(monkeypatch, np.copy)
     frame = cv2.imread(str(picture.path))
     classifier.classify(frame, PixelFormat.BGR24, BOX)
     crops = Crops([picture], classifier.description.preprocessing)

@@ -25,6 +25,7 @@ from facectrl_fast.vision.ssd import (
     _Picture,
 )
 from tests.pictures import convert, empty_room, face_in_portrait, overlap, portrait
+from tests.runs import noted_inputs
 
 
 def rewritten(tmp_path, **changes):
@@ -80,15 +81,7 @@ def test_the_score_falls_when_the_face_goes():
 
 def looks(monkeypatch):
     """The rows that the network is shown, look after look."""
-    rows = []
-    run = BoundInput.run
-
-    def noted(self):
-        rows.append(self.array.shape[2])
-        return run(self)
-
-    monkeypatch.setattr(BoundInput, "run", noted)
-    return rows
+    return noted_inputs(monkeypatch, lambda array: array.shape[2])
 
 
 def test_what_is_sure_is_looked_at_once(monkeypatch):
