@@ -9,7 +9,7 @@ sixteen times.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +109,7 @@ class SsdDetector:
             min(DOUBTFUL, self._least_score),
             self.description.overlap,
         )
+        self._multiple = self.description.multiple  # worked out once: each look asks for it
         self._inputs: dict[tuple[int, int], BoundInput] = {}
         """By their rows and columns."""
 
@@ -165,7 +166,7 @@ class SsdDetector:
                     doubts += 1
                     face = self._looked_at_closely(picture, known)
                 else:
-                    face = replace(known, score=min(known.score, DOUBTFUL))
+                    face = Face(known.box, min(known.score, DOUBTFUL))
             if face is None:
                 continue
             faces.append(face)
@@ -221,10 +222,10 @@ class SsdDetector:
 
     def _fitting(self, rows: float, columns: float) -> tuple[int, int]:
         """The nearest size that the network takes."""
-        multiple = self.description.multiple
-        shrink = min((MOST_PIXELS / (rows * columns)) ** 0.5, 1.0)
-        rows, columns = min(rows * shrink, MOST_SIDE), min(columns * shrink, MOST_SIDE)
-        return _to_multiple(rows, multiple), _to_multiple(columns, multiple)
+        if rows * columns > MOST_PIXELS or max(rows, columns) > MOST_SIDE:
+            shrink = min((MOST_PIXELS / (rows * columns)) ** 0.5, 1.0)
+            rows, columns = min(rows * shrink, MOST_SIDE), min(columns * shrink, MOST_SIDE)
+        return _to_multiple(rows, self._multiple), _to_multiple(columns, self._multiple)
 
     def _input(self, rows: int, columns: int) -> BoundInput:
         """An input of that size, which is used again."""
@@ -277,10 +278,11 @@ class SsdDetector:
             top, height = 0, len(image)
         box = (float(left), float(top), float(width), float(height))
         WHOLE_IMAGE(image, picture.pixel_format, box, batch[:, :1])
-        batch[:, 1:] = batch[:, :1]
+        if self.description.channels > 1:
+            batch[:, 1:] = batch[:, :1]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Picture:
     """A picture that faces are looked for in."""
 
