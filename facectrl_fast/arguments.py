@@ -11,6 +11,7 @@ from facectrl_fast import plugins
 from facectrl_fast.config import HEADPHONE_TASKS, CalibrateOptions, CollectOptions
 from facectrl_fast.errors import UsageError
 from facectrl_fast.hold import parse_duration
+from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.settings import KINDS, Kind, brief
 
 PROGRAM = "facectrl-fast"
@@ -487,16 +488,17 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
     )
     task.add_argument(
         "--weights",
-        type=Path,
+        type=_detector,
         metavar="FILE",
-        help="torchvision's MobileNetV2 weights (.pth) to begin with; random ones by default",
+        help="what to begin with: a detector's .onnx of the same layers ('tiny': the packaged "
+        "one), or torchvision's MobileNetV2 weights (.pth) for that; random ones by default",
     )
     task.add_argument(
         "--teacher",
-        type=Path,
+        type=_detector,
         metavar="MODEL",
         help="a detector to learn from as well, maybe a wider one: the .onnx of one with the same "
-        "anchors, colours and rows of input",
+        "anchors, colours and rows of input ('tiny': the packaged one)",
     )
     task.add_argument(
         "--input-size",
@@ -872,6 +874,11 @@ def _aspects(text: str) -> tuple[float, ...]:
     if len(values) > 10 or not all(0.1 <= value <= 10 for value in values):
         raise argparse.ArgumentTypeError(f"'{text}' are not at most ten, from 0.1 to 10")
     return values
+
+
+def _detector(text: str) -> Path:
+    """A detector's file; the packaged one has a name, since nobody knows where it lies."""
+    return PACKAGED_DETECTOR if text == "tiny" else Path(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -36,6 +36,7 @@ def write_report(
     judgement: DetectionJudgement,
     scenes: Iterable[Scene],
     history: Sequence[dict[str, float]],
+    begun_with: str,
     differ: str,
     int8: str,
 ) -> Path:
@@ -47,6 +48,7 @@ def write_report(
         judgement: of that model, on the scenes.
         scenes: that it was judged by.
         history: of each evaluation, the losses and metrics.
+        begun_with: which weights, and who taught it.
         differ: what PyTorch and ONNX Runtime differ by.
         int8: what became of quantising it.
 
@@ -60,7 +62,7 @@ def write_report(
         out,
         f"{description.network}: average precision {precision:.3f}",
         f"On {len(judgement.pictures)} scenes, of people or events not trained on.",
-        detector_card(description, judgement, differ, int8),
+        detector_card(description, judgement, begun_with, differ, int8),
         [
             Shown(
                 "curves",
@@ -85,6 +87,7 @@ def write_report(
 def detector_card(
     description: DetectorDescription,
     judgement: DetectionJudgement,
+    begun_with: str,
     differ: str,
     int8: str,
 ) -> str:
@@ -103,6 +106,7 @@ def detector_card(
         f"| smallest face | {description.face:g} pixels high in the input |",
         f"| a box is a face from a score of | {description.score:.3f}; in a search, between "
         f"{DOUBTFUL:g} and {SURE:g} the likeliest are looked at closely, and that look decides |",
+        f"| begun with | {begun_with} |",
         f"| trained on | scenes made of {data['training_pictures']} pictures with faces and "
         f"{data['training_backgrounds']} without |",
         f"| validated on | {len(judgement.pictures)} scenes of a camera's size made of "

@@ -36,6 +36,7 @@ from facectrl_fast.training.detector_module import DetectorModule
 from facectrl_fast.training.detector_network import ARCHITECTURES, FACE_ASPECT, Architecture
 from facectrl_fast.training.detector_report import write_report
 from facectrl_fast.training.detector_teacher import DetectorTeacher
+from facectrl_fast.training.detector_weights import begin_with
 from facectrl_fast.training.engine import (
     MODEL,
     REPORT,
@@ -60,6 +61,8 @@ TOLERANCE = 1e-4
 ROUNDED = 0.02
 """Between PyTorch and ONNX Runtime once the weights are rounded to halves; where it is more, they
 are stored as they are."""
+MEASURED = 64
+"""Training scenes that show how large activations are, where a training goes on from a model."""
 CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
 USED_SCORES = DOUBTFUL + 0.05, 0.95
@@ -118,7 +121,7 @@ def train_detector(
         options: the same ones give the same model.
         wanted: which annotated faces are to be found.
         say: receives a line now and then.
-        weights: of the backbone, to start from.
+        weights: to start from: a detector's .onnx of the same layers, or the backbone's .pth.
         progress_bar: draw one on the terminal.
         teacher: a detector's .onnx file to learn from, too.
 
@@ -156,7 +159,11 @@ def train_detector(
     )
     lightning.seed_everything(options.seed, verbose=False)
     # Before the folder is taken: weights that do not fit are told here.
-    network = architecture.build(levels, options.width_multiplier, options.channels, weights)
+    if weights is not None and weights.suffix == ".onnx":
+        network = architecture.build(levels, options.width_multiplier, options.channels, None)
+        begin_with(network, weights, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
+    else:
+        network = architecture.build(levels, options.width_multiplier, options.channels, weights)
     chosen = {
         "task": "detector",
         "weights": None if weights is None else digest(weights),
@@ -194,7 +201,10 @@ def train_detector(
         data=counts,
         version=__version__,
     )
-    return _finish(module, description, data, out)
+    begun_with = "random weights" if weights is None else f"the weights of {weights.name}"
+    if teacher is not None:
+        begun_with += f"; taught by {teacher.name}"
+    return _finish(module, description, data, out, begun_with)
 
 
 def _architecture(options: DetectorOptions, weights: Path | None) -> Architecture:
@@ -205,10 +215,14 @@ def _architecture(options: DetectorOptions, weights: Path | None) -> Architectur
                 f"{options.architecture} takes pictures whose sides are multiples of "
                 f"{architecture.multiple}: {side} is none; check --input-size"
             )
-    if weights is not None and not architecture.takes_weights:
-        raise UserError(f"{options.architecture} begins with random weights; leave out --weights")
-    if weights is not None and options.width_multiplier != 1:
-        raise UserError("weights are of a network of width 1: leave out --width or --weights")
+    if weights is not None and weights.suffix != ".onnx":
+        if not architecture.takes_weights:
+            raise UserError(
+                f"{options.architecture} begins with a detector's .onnx, or with random weights; "
+                "check --weights"
+            )
+        if options.width_multiplier != 1:
+            raise UserError("weights are of a network of width 1: leave out --width or --weights")
     return architecture
 
 
@@ -227,15 +241,24 @@ def _fingerprint(pictures: Sequence[PictureSet], backgrounds: Sequence[UInt8Arra
     return seen.hexdigest()
 
 
+def _shown(scenes: Sequence[Scene]) -> Float32Array:
+    """What a network sees of scenes of one size: (n, channels, h, w) in [0, 1]."""
+    return np.stack([scene.image for scene in scenes]).astype(np.float32) / np.float32(255)
+
+
 def _finish(
-    module: DetectorModule, description: DetectorDescription, data: DetectorData, out: Path
+    module: DetectorModule,
+    description: DetectorDescription,
+    data: DetectorData,
+    out: Path,
+    begun_with: str,
 ) -> DetectorResult:
     """Export the best weights, choose the threshold and write the report."""
     network = module.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     model = out / MODEL
     proto = _as_onnx(network, description)
     onnx.helper.set_model_props(proto, description.to_metadata())
-    sample = np.stack([scene.image for scene in data.training_scenes(64)]).astype(np.float32) / 255
+    sample = _shown(data.training_scenes(64))
 
     def apart(draft: Path) -> float:
         return _disagreement(network, draft, sample)
@@ -248,10 +271,7 @@ def _finish(
         differ += f"; {rounded:.1e} once the weights are rounded to halves"
     except DisagreementError:  # the exact one, which is written already, is the one then
         stored = proto
-    calibration = [
-        scene.image[None].astype(np.float32) / np.float32(255)
-        for scene in data.training_scenes(CALIBRATED)
-    ]
+    calibration = list(_shown(data.training_scenes(CALIBRATED))[:, None])
     stored, judgement, int8 = _best_of_int8(proto, stored, calibration, data.camera_scenes(), out)
     score = float(np.clip(judgement.score_for(FALSE_BOXES), *USED_SCORES))
     precision = judgement.average_precision()
@@ -267,7 +287,14 @@ def _finish(
     with whole_file(model) as draft:
         draft.write_bytes(stored.SerializeToString())
     report = write_report(
-        out / REPORT, described, judgement, data.camera_scenes(), module.history, differ, int8
+        out / REPORT,
+        described,
+        judgement,
+        data.camera_scenes(),
+        module.history,
+        begun_with,
+        differ,
+        int8,
     )
     return DetectorResult(model, report, disagreement, precision)
 

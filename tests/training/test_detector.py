@@ -15,7 +15,7 @@ import onnx  # noqa: E402
 
 from facectrl_fast.cli import main  # noqa: E402
 from facectrl_fast.dataset.wider import FaceFilter  # noqa: E402
-from facectrl_fast.models import PACKAGED_DETECTOR  # noqa: E402
+from facectrl_fast.models import PACKAGED_MODEL  # noqa: E402
 from facectrl_fast.training import detector_run  # noqa: E402
 from facectrl_fast.training.detector_data import DetectorData, read_set  # noqa: E402
 from facectrl_fast.training.detector_loss import (  # noqa: E402
@@ -27,6 +27,7 @@ from facectrl_fast.training.detector_loss import (  # noqa: E402
 )
 from facectrl_fast.training.detector_network import ARCHITECTURES  # noqa: E402
 from facectrl_fast.training.detector_teacher import DetectorTeacher  # noqa: E402
+from facectrl_fast.training.detector_weights import begin_with  # noqa: E402
 from facectrl_fast.types import Face, PixelFormat, overlap  # noqa: E402
 from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
 from facectrl_fast.vision.ssd import SsdDetector, _Picture  # noqa: E402
@@ -172,6 +173,10 @@ def test_a_detector_learns_what_its_teacher_says(wider, tmp_path, monkeypatch):
     )
     for name, more in (("taught", ["--teacher", str(teacher)]), ("alone", [])):
         assert main(arguments(wider, tmp_path / name, *more, steps=120, every=60)) == 0
+    assert (
+        "| begun with | random weights; taught by model.onnx |"
+        in (tmp_path / "taught/card.md").read_text()
+    )
     taught, alone = (
         flat([torch.from_numpy(level) for level in outputs(tmp_path / name / "model.onnx")])[0]
         for name in ("taught", "alone")
@@ -191,6 +196,51 @@ def test_a_teacher_s_scores_are_those_of_its_file(wider, tmp_path):
     levels = [torch.from_numpy(level) for level in detector.run(pictures[2:])]
     assert scores.shape[0] == 3
     torch.testing.assert_close(scores[2:], flat(levels)[0].sigmoid())
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_network_that_begins_with_a_model_computes_the_same_in_use_and_in_training(
+    wider, tmp_path, name
+):
+    more = ["--arch", name, "--aspects", "0.8,1.2"]
+    assert main(arguments(wider, tmp_path / "run", *more)) == 0
+    path = tmp_path / "run/model.onnx"
+    architecture = ARCHITECTURES[name]
+    levels = architecture.levels((0.8, 1.2), 64)
+    network = architecture.build(levels, 0.5, 1, None)
+    pictures = torch.rand(8, 1, 64, 96)
+    begin_with(network, path, pictures)
+    expected = SsdDetector(path).run(pictures[:1].numpy())
+    for training in (False, True):
+        with torch.no_grad():
+            given = network.train(training)(pictures)
+        for ours, theirs in zip(given, expected, strict=True):
+            np.testing.assert_allclose(ours[:1], theirs, atol=1e-3)
+
+
+def test_a_training_goes_on_from_a_model(wider, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(arguments(wider, first, steps=400, every=200)) == 0
+    more = ["--weights", str(first / "model.onnx"), "--learning-rate", "0.0001"]
+    assert main(arguments(wider, second, *more, steps=1, every=1)) == 0
+    assert "| begun with | the weights of model.onnx |" in (second / "card.md").read_text()
+    known, anew = (
+        SsdDetector(out / "model.onnx").description.validation["average_precision"]
+        for out in (first, second)
+    )
+    assert anew > known / 2 > 0.05
+    # With other weights to begin with it is another run.
+    more[1:2] = ["tiny", "--width", "1"]
+    assert main(arguments(wider, second, *more, steps=1, every=1)) == 1
+    assert "differs in" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_model_is_no_beginning(wider, tmp_path, capsys):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    assert main(arguments(wider, tmp_path / "run", "--weights", str(broken))) == 1
+    assert capsys.readouterr().err.count("is no detector's .onnx file; check --weights") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_model_is_judged_by_many_scenes_of_a_camera_s_size(wider):
@@ -252,11 +302,15 @@ def test_boxes_outside_of_their_picture_are_problems(wider, tmp_path, capsys):
     [
         (["--input-size", "100x64"], "multiples of 16"),
         (["--arch", "mobilenet-v2-ssd", "--input-size", "96x48"], "multiples of 32"),
-        (["--weights", "/nowhere.pth"], "begins with random weights"),
+        (["--weights", "/nowhere.pth"], "begins with a detector's .onnx, or with random weights"),
+        (["--weights", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
+        (["--weights", "tiny"], "has other layers; check --weights, --arch, --width"),
+        (["--weights", "tiny", "--width", "1", "--aspects", "1,2"], "has other layers"),
+        (["--weights", str(PACKAGED_MODEL), "--width", "1"], "has other layers"),
         (["--arch", "mobilenet-v2-ssd", "--weights", "/nowhere.pth", "--width", "1"], "no weights"),
         (["--negatives", "/nowhere"], "holds no pictures"),
         (["--teacher", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
-        (["--teacher", str(PACKAGED_DETECTOR)], "cannot teach: it has other anchors"),
+        (["--teacher", "tiny"], "cannot teach: it has other anchors"),
     ],
 )
 def test_bad_input_is_told_in_a_line(wider, tmp_path, capsys, more, complaint):
