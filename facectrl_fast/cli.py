@@ -268,8 +268,9 @@ def _train_detector(options: argparse.Namespace, out: Path) -> int:
         sys.stderr.isatty(),
         options.teacher,
     )
+    known = "".join(f", that of {path} {precision:.3f}" for path, precision in result.known.items())
     print(
-        f"{result.report}: average precision {result.average_precision:.3f}; use it with: "
+        f"{result.report}: average precision {result.average_precision:.3f}{known}; use it with: "
         f"{PROGRAM} run --detector-model {result.model}"
     )
     return 0

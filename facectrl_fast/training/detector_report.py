@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -36,7 +36,7 @@ def write_report(
     judgement: DetectionJudgement,
     scenes: Iterable[Scene],
     history: Sequence[dict[str, float]],
-    begun_with: str,
+    known: Mapping[Path, float],
     differ: str,
     int8: str,
 ) -> Path:
@@ -48,7 +48,8 @@ def write_report(
         judgement: of that model, on the scenes.
         scenes: that it was judged by.
         history: of each evaluation, the losses and metrics.
-        begun_with: which weights, and who taught it.
+        known: average precision, on the scenes, of the detectors that it began with and learned
+            from.
         differ: what PyTorch and ONNX Runtime differ by.
         int8: what became of quantising it.
 
@@ -62,7 +63,7 @@ def write_report(
         out,
         f"{description.network}: average precision {precision:.3f}",
         f"On {len(judgement.pictures)} scenes, of people or events not trained on.",
-        detector_card(description, judgement, begun_with, differ, int8),
+        detector_card(description, judgement, known, differ, int8),
         [
             Shown(
                 "curves",
@@ -87,7 +88,7 @@ def write_report(
 def detector_card(
     description: DetectorDescription,
     judgement: DetectionJudgement,
-    begun_with: str,
+    known: Mapping[Path, float],
     differ: str,
     int8: str,
 ) -> str:
@@ -106,7 +107,6 @@ def detector_card(
         f"| smallest face | {description.face:g} pixels high in the input |",
         f"| a box is a face from a score of | {description.score:.3f}; in a search, between "
         f"{DOUBTFUL:g} and {SURE:g} the likeliest are looked at closely, and that look decides |",
-        f"| begun with | {begun_with} |",
         f"| trained on | scenes made of {data['training_pictures']} pictures with faces and "
         f"{data['training_backgrounds']} without |",
         f"| validated on | {len(judgement.pictures)} scenes of a camera's size made of "
@@ -121,6 +121,10 @@ def detector_card(
         "| | |",
         "|---|---|",
         f"| average precision at an overlap of {MATCHED:g} | {figures['average_precision']:.3f} |",
+        *(
+            f"| that of {path.name}, which it began with or learned from | {precision:.3f} |"
+            for path, precision in known.items()
+        ),
         f"| faces found | {figures['recall']:.1%} |",
         f"| false boxes a scene | {figures['false_boxes']:.3f} |",
         f"| overlap of found faces, median | {figures['overlap']:.3f} |",

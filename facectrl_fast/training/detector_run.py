@@ -6,7 +6,7 @@ import hashlib
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -99,6 +99,8 @@ class DetectorResult(RunResult):
 
     average_precision: float
     """At an overlap of a half, on the camera scenes (see ``DetectorData``)."""
+    known: Mapping[Path, float]
+    """That of the detectors that it began with and learned from."""
 
 
 def train_detector(
@@ -159,9 +161,10 @@ def train_detector(
     )
     lightning.seed_everything(options.seed, verbose=False)
     # Before the folder is taken: weights that do not fit are told here.
-    if weights is not None and weights.suffix == ".onnx":
+    beginning = weights if weights is not None and weights.suffix == ".onnx" else None
+    if beginning is not None:
         network = architecture.build(levels, options.width_multiplier, options.channels, None)
-        begin_with(network, weights, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
+        begin_with(network, beginning, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
     else:
         network = architecture.build(levels, options.width_multiplier, options.channels, weights)
     chosen = {
@@ -201,10 +204,8 @@ def train_detector(
         data=counts,
         version=__version__,
     )
-    begun_with = "random weights" if weights is None else f"the weights of {weights.name}"
-    if teacher is not None:
-        begun_with += f"; taught by {teacher.name}"
-    return _finish(module, description, data, out, begun_with)
+    known = [detector for detector in (beginning, teacher) if detector is not None]
+    return _finish(module, description, data, out, known)
 
 
 def _architecture(options: DetectorOptions, weights: Path | None) -> Architecture:
@@ -251,9 +252,17 @@ def _finish(
     description: DetectorDescription,
     data: DetectorData,
     out: Path,
-    begun_with: str,
+    known: Sequence[Path],
 ) -> DetectorResult:
-    """Export the best weights, choose the threshold and write the report."""
+    """Export the best weights, choose the threshold and write the report.
+
+    Args:
+        module: trained.
+        description: of its network.
+        data: that it was trained on.
+        out: the run's folder.
+        known: the detectors that it began with and learned from, to be judged by the same scenes.
+    """
     network = module.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     model = out / MODEL
     proto = _as_onnx(network, description)
@@ -272,7 +281,18 @@ def _finish(
     except DisagreementError:  # the exact one, which is written already, is the one then
         stored = proto
     calibration = list(_shown(data.training_scenes(CALIBRATED))[:, None])
-    stored, judgement, int8 = _best_of_int8(proto, stored, calibration, data.camera_scenes(), out)
+    small, draft = quantised(proto, calibration), out / "int8.onnx"
+    draft.write_bytes(small.SerializeToString())
+    try:
+        judgement, of_small, *of_known = judge_scenes((model, draft, *known), data.camera_scenes())
+        kept, int8 = _int8_instead((model, draft), (judgement, of_small), calibration[0])
+    finally:
+        draft.unlink()
+    if kept:
+        stored, judgement = small, of_small
+    precision_of_known = {
+        path: each.average_precision() for path, each in zip(known, of_known, strict=True)
+    }
     score = float(np.clip(judgement.score_for(FALSE_BOXES), *USED_SCORES))
     precision = judgement.average_precision()
     validation = {
@@ -292,48 +312,36 @@ def _finish(
         judgement,
         data.camera_scenes(),
         module.history,
-        begun_with,
+        precision_of_known,
         differ,
         int8,
     )
-    return DetectorResult(model, report, disagreement, precision)
+    return DetectorResult(model, report, disagreement, precision, precision_of_known)
 
 
-def _best_of_int8(
-    plain: onnx.ModelProto,
-    stored: onnx.ModelProto,
-    calibration: Sequence[Float32Array],
-    scenes: Iterable[Scene],
-    out: Path,
-) -> tuple[onnx.ModelProto, DetectionJudgement, str]:
-    """Quantise a model, and take that where it is as good, smaller and not slower.
+def _int8_instead(
+    models: tuple[Path, Path],
+    judged: tuple[DetectionJudgement, DetectionJudgement],
+    batch: Float32Array,
+) -> tuple[bool, str]:
+    """Whether the second of two models, in int8, is as good as the first, smaller and not slower.
 
     Args:
-        plain: the model, its weights exact.
-        stored: as it lies in the run's folder.
-        calibration: inputs.
-        scenes: to judge by.
-        out: the run's folder.
+        models: both.
+        judged: how good they are.
+        batch: an input.
 
     Returns:
-        The model taken, its judgement, and what was found, for the card.
+        That, and what was found, for the card.
     """
-    small = quantised(plain, calibration)
-    draft = out / "int8.onnx"
-    draft.write_bytes(small.SerializeToString())
-    try:
-        judgement, of_small = judge_scenes((out / MODEL, draft), scenes)
-        time_share = _time_share(draft, out / MODEL, calibration[0])
-        size_share = draft.stat().st_size / (out / MODEL).stat().st_size
-    finally:
-        draft.unlink()
-    before, after = judgement.average_precision(), of_small.average_precision()
+    before, after = (each.average_precision() for each in judged)
+    time_share = _time_share(models[1], models[0], batch)
+    size_share = models[1].stat().st_size / models[0].stat().st_size
     kept = after >= before - EQUAL and time_share <= 1 and size_share < 1
-    found = (
+    return kept, (
         f"{'kept' if kept else 'not kept'}: average precision {after:.4f} beside {before:.4f}, "
         f"{time_share:.2f} times the time, {size_share:.2f} times the size"
     )
-    return (small, of_small, found) if kept else (stored, judgement, found)
 
 
 def _time_share(model: Path, other: Path, batch: Float32Array) -> float:

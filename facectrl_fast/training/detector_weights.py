@@ -12,6 +12,8 @@ from torch import nn
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Float32Array
+from facectrl_fast.vision.detect import check_file
+from facectrl_fast.vision.ssd import SsdDetector
 
 
 def begin_with(network: nn.Module, path: Path, pictures: torch.Tensor) -> None:
@@ -26,8 +28,10 @@ def begin_with(network: nn.Module, path: Path, pictures: torch.Tensor) -> None:
         pictures: (n, channels, h, w) in [0, 1], of the kind that it will be trained on.
 
     Raises:
-        UserError: there is no such file, or it has other layers.
+        UserError: there is no such file, it is no face detector of ours, or it has other layers.
     """
+    check_file(path)
+    SsdDetector(path)  # tells what is wrong with a file
     stored = _convolutions(path)
     norms = []
     for name, convolution, norm in _layers(network):
@@ -51,13 +55,8 @@ def begin_with(network: nn.Module, path: Path, pictures: torch.Tensor) -> None:
 
 def _convolutions(path: Path) -> dict[str, tuple[Float32Array, Float32Array | None]]:
     """Weights and bias of each, by its name in PyTorch."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; check --weights")
-    try:
-        graph = onnx.load(path).graph
-        arrays = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
-    except Exception:  # protobuf's errors have no common base
-        raise UserError(f"{path} is no detector's .onnx file; check --weights") from None
+    graph = onnx.load(path).graph
+    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
     # Those that are stored as halves are cast before use.
     arrays |= {
         node.output[0]: arrays[node.input[0]]

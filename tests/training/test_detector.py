@@ -1,6 +1,7 @@
 """Real, small training runs of face detectors."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -173,10 +174,7 @@ def test_a_detector_learns_what_its_teacher_says(wider, tmp_path, monkeypatch):
     )
     for name, more in (("taught", ["--teacher", str(teacher)]), ("alone", [])):
         assert main(arguments(wider, tmp_path / name, *more, steps=120, every=60)) == 0
-    assert (
-        "| begun with | random weights; taught by model.onnx |"
-        in (tmp_path / "taught/card.md").read_text()
-    )
+    assert "model.onnx, which it began with or learned" in (tmp_path / "taught/card.md").read_text()
     taught, alone = (
         flat([torch.from_numpy(level) for level in outputs(tmp_path / name / "model.onnx")])[0]
         for name in ("taught", "alone")
@@ -223,12 +221,19 @@ def test_a_training_goes_on_from_a_model(wider, tmp_path, capsys):
     assert main(arguments(wider, first, steps=400, every=200)) == 0
     more = ["--weights", str(first / "model.onnx"), "--learning-rate", "0.0001"]
     assert main(arguments(wider, second, *more, steps=1, every=1)) == 0
-    assert "| begun with | the weights of model.onnx |" in (second / "card.md").read_text()
     known, anew = (
         SsdDetector(out / "model.onnx").description.validation["average_precision"]
         for out in (first, second)
     )
     assert anew > known / 2 > 0.05
+    # Both are judged by the same scenes.
+    told = re.search(
+        rf"average precision ([\d.]+), that of {first}/model.onnx ([\d.]+);",
+        capsys.readouterr().out,
+    )
+    assert [float(each) for each in told.groups()] == pytest.approx([anew, known], abs=1e-3)
+    card = (second / "card.md").read_text()
+    assert f"| that of model.onnx, which it began with or learned from | {told[2]} |" in card
     # With other weights to begin with it is another run.
     more[1:2] = ["tiny", "--width", "1"]
     assert main(arguments(wider, second, *more, steps=1, every=1)) == 1
@@ -239,7 +244,7 @@ def test_a_file_that_is_no_model_is_no_beginning(wider, tmp_path, capsys):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")
     assert main(arguments(wider, tmp_path / "run", "--weights", str(broken))) == 1
-    assert capsys.readouterr().err.count("is no detector's .onnx file; check --weights") == 1
+    assert "broken.onnx is not a usable ONNX model" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -303,10 +308,10 @@ def test_boxes_outside_of_their_picture_are_problems(wider, tmp_path, capsys):
         (["--input-size", "100x64"], "multiples of 16"),
         (["--arch", "mobilenet-v2-ssd", "--input-size", "96x48"], "multiples of 32"),
         (["--weights", "/nowhere.pth"], "begins with a detector's .onnx, or with random weights"),
-        (["--weights", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
+        (["--weights", "/nowhere.onnx"], "/nowhere.onnx does not exist; check its name"),
         (["--weights", "tiny"], "has other layers; check --weights, --arch, --width"),
         (["--weights", "tiny", "--width", "1", "--aspects", "1,2"], "has other layers"),
-        (["--weights", str(PACKAGED_MODEL), "--width", "1"], "has other layers"),
+        (["--weights", str(PACKAGED_MODEL)], "a model for the task 'headphones', not for 'faces'"),
         (["--arch", "mobilenet-v2-ssd", "--weights", "/nowhere.pth", "--width", "1"], "no weights"),
         (["--negatives", "/nowhere"], "holds no pictures"),
         (["--teacher", "/nowhere.onnx"], "/nowhere.onnx does not exist"),
