@@ -1,0 +1,38 @@
+"""What becomes of the detector that ships once a successor is trained; the training takes hours."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
+
+from facectrl_fast.training import package_detector  # noqa: E402
+from facectrl_fast.training.detector_run import DetectorResult  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+@pytest.mark.parametrize(
+    ("precision", "kept", "told"),
+    [
+        (0.92, b"successor", "is new: average precision 0.920, before 0.910"),
+        (0.90, b"packaged", "is kept: average precision 0.900, before 0.910"),
+    ],
+)
+def test_the_better_one_ships(tmp_path, monkeypatch, capsys, precision, kept, told):
+    packaged = tmp_path / "faces.onnx"
+    packaged.write_bytes(b"packaged")
+
+    def trained(sets, negatives, out, *_, **options):
+        assert options["teacher"] == packaged
+        out.mkdir()
+        (out / "model.onnx").write_bytes(b"successor")
+        report = out / "report.html"
+        return DetectorResult(out / "model.onnx", report, 0.0, precision, {packaged: 0.91})
+
+    monkeypatch.setattr(package_detector, "PACKAGED_DETECTOR", packaged)
+    monkeypatch.setattr(package_detector, "train_detector", trained)
+    for name in ("portraits", "faceless"):  # prepared before
+        (tmp_path / "work" / name).mkdir(parents=True)
+    arguments = [str(tmp_path / name) for name in ("data", "backgrounds", "work")]
+    assert package_detector.main(arguments) == 0
+    assert packaged.read_bytes() == kept
+    assert told in capsys.readouterr().out
