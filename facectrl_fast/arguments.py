@@ -491,7 +491,7 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         type=_detector,
         metavar="FILE",
         help="what to begin with: a detector's .onnx of the same layers ('tiny': the packaged "
-        "one), or torchvision's MobileNetV2 weights (.pth) for that; random ones by default",
+        "one), or for mobilenet-v2-ssd torchvision's weights (.pth); random ones by default",
     )
     task.add_argument(
         "--teacher",

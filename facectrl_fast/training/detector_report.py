@@ -122,7 +122,7 @@ def detector_card(
         "|---|---|",
         f"| average precision at an overlap of {MATCHED:g} | {figures['average_precision']:.3f} |",
         *(
-            f"| that of {path.name}, which it began with or learned from | {precision:.3f} |"
+            f"| that of {path}, which it began with or learned from | {precision:.3f} |"
             for path, precision in known.items()
         ),
         f"| faces found | {figures['recall']:.1%} |",
@@ -141,6 +141,12 @@ def detector_card(
         "The model was chosen by smaller scenes of the same pictures, its threshold by these.",
         "",
     ]
+    if known:
+        lines += [
+            "What it began with or learned from may have been trained on pictures that it is "
+            "judged by here, which flatters all of them.",
+            "",
+        ]
     return "\n".join(lines)
 
 

@@ -36,7 +36,7 @@ from facectrl_fast.training.detector_module import DetectorModule
 from facectrl_fast.training.detector_network import ARCHITECTURES, FACE_ASPECT, Architecture
 from facectrl_fast.training.detector_report import write_report
 from facectrl_fast.training.detector_teacher import DetectorTeacher
-from facectrl_fast.training.detector_weights import begin_with
+from facectrl_fast.training.detector_weights import begin_with, measure_norms
 from facectrl_fast.training.engine import (
     MODEL,
     REPORT,
@@ -133,6 +133,22 @@ def train_detector(
     architecture = _architecture(options, weights)
     levels = architecture.levels(options.aspects, options.height)
     taught_by = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
+    lightning.seed_everything(options.seed, verbose=False)
+    beginning = weights if weights is not None and weights.suffix == ".onnx" else None
+    network = architecture.build(
+        levels,
+        options.width_multiplier,
+        options.channels,
+        weights if beginning is None else None,
+    )
+    if beginning is not None:
+        begin_with(network, levels, beginning)
+    # Opened now: what is trained for hours is judged beside them, whatever becomes of the files.
+    known = {
+        path: SsdDetector(path, LEAST_SHARE, sensitive=True)
+        for path in (beginning, teacher)
+        if path is not None
+    }
     # Workers compose the scenes, one a core. Set before they are forked: OpenCV waits in them for
     # threads that this process had.
     cv2.setNumThreads(1)
@@ -159,14 +175,8 @@ def train_detector(
         options.validation_share,
         options.seed,
     )
-    lightning.seed_everything(options.seed, verbose=False)
-    # Before the folder is taken: weights that do not fit are told here.
-    beginning = weights if weights is not None and weights.suffix == ".onnx" else None
     if beginning is not None:
-        network = architecture.build(levels, options.width_multiplier, options.channels, None)
-        begin_with(network, beginning, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
-    else:
-        network = architecture.build(levels, options.width_multiplier, options.channels, weights)
+        measure_norms(network, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
     chosen = {
         "task": "detector",
         "weights": None if weights is None else digest(weights),
@@ -204,7 +214,6 @@ def train_detector(
         data=counts,
         version=__version__,
     )
-    known = [detector for detector in (beginning, teacher) if detector is not None]
     return _finish(module, description, data, out, known)
 
 
@@ -223,7 +232,7 @@ def _architecture(options: DetectorOptions, weights: Path | None) -> Architectur
                 "check --weights"
             )
         if options.width_multiplier != 1:
-            raise UserError("weights are of a network of width 1: leave out --width or --weights")
+            raise UserError(f"{weights} is of a network of width 1: leave out --width or --weights")
     return architecture
 
 
@@ -252,7 +261,7 @@ def _finish(
     description: DetectorDescription,
     data: DetectorData,
     out: Path,
-    known: Sequence[Path],
+    known: Mapping[Path, SsdDetector],
 ) -> DetectorResult:
     """Export the best weights, choose the threshold and write the report.
 
@@ -261,7 +270,7 @@ def _finish(
         description: of its network.
         data: that it was trained on.
         out: the run's folder.
-        known: the detectors that it began with and learned from, to be judged by the same scenes.
+        known: the sensitive detectors that it began with and learned from, to be judged as well.
     """
     network = module.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     model = out / MODEL
@@ -284,7 +293,10 @@ def _finish(
     small, draft = quantised(proto, calibration), out / "int8.onnx"
     draft.write_bytes(small.SerializeToString())
     try:
-        judgement, of_small, *of_known = judge_scenes((model, draft, *known), data.camera_scenes())
+        fresh = [SsdDetector(path, LEAST_SHARE, sensitive=True) for path in (model, draft)]
+        judgement, of_small, *of_known = judge_scenes(
+            [*fresh, *known.values()], data.camera_scenes()
+        )
         kept, int8 = _int8_instead((model, draft), (judgement, of_small), calibration[0])
     finally:
         draft.unlink()
@@ -357,13 +369,14 @@ def _time_share(model: Path, other: Path, batch: Float32Array) -> float:
     return first / second
 
 
-def judge_scenes(models: Sequence[Path], scenes: Iterable[Scene]) -> list[DetectionJudgement]:
-    """What models find in scenes when they look for faces as small as usual.
+def judge_scenes(
+    detectors: Sequence[SsdDetector], scenes: Iterable[Scene]
+) -> list[DetectionJudgement]:
+    """What sensitive detectors find in scenes, for faces from ``LEAST_SHARE`` of the height on.
 
     All of them look at a scene before the next is made, which takes longer than that.
     """
-    detectors = [SsdDetector(model, LEAST_SHARE, sensitive=True) for model in models]
-    judged: list[list[JudgedPicture]] = [[] for _ in models]
+    judged: list[list[JudgedPicture]] = [[] for _ in detectors]
     for scene in scenes:
         image, pixel_format = scene.image[0], PixelFormat.GRAY8
         if len(scene.image) == 3:

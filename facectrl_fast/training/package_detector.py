@@ -29,6 +29,7 @@ from facectrl_fast.files import whole_file
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.training.detector_data import LONGEST_SIDE
 from facectrl_fast.training.detector_run import DetectorOptions, train_detector
+from facectrl_fast.training.engine import MODEL, REPORT
 from facectrl_fast.types import PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
@@ -140,6 +141,14 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     data, backgrounds, work = map(Path, arguments)
     yunet = data / "models" / "face_detection_yunet_2023mar.onnx"
+    run = work / "tiny"
+    if (run / REPORT).exists():
+        print(
+            f"package_detector: {run} holds a finished run: take its {MODEL} by hand if its "
+            f"{REPORT} says that it is better, or remove it to train anew",
+            file=sys.stderr,
+        )
+        return 1
     try:
         folders = [data / "beauty" / "Images", data / "headphones"]
         portraits = _once(work / "portraits", partial(label_portraits, folders, yunet))
@@ -149,7 +158,7 @@ def main(arguments: Sequence[str]) -> int:
         result = train_detector(
             [data / "lfw" / "gray160_bbx_gt.txt", data / "wider", portraits],
             [faceless],
-            work / "tiny",
+            run,
             DetectorOptions(steps=60_000),
             FaceFilter(),
             lambda line: print(line, flush=True),

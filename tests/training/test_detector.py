@@ -28,7 +28,8 @@ from facectrl_fast.training.detector_loss import (  # noqa: E402
 )
 from facectrl_fast.training.detector_network import ARCHITECTURES  # noqa: E402
 from facectrl_fast.training.detector_teacher import DetectorTeacher  # noqa: E402
-from facectrl_fast.training.detector_weights import begin_with  # noqa: E402
+from facectrl_fast.training.detector_weights import begin_with, measure_norms  # noqa: E402
+from facectrl_fast.training.quantise import quantised  # noqa: E402
 from facectrl_fast.types import Face, PixelFormat, overlap  # noqa: E402
 from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
 from facectrl_fast.vision.ssd import SsdDetector, _Picture  # noqa: E402
@@ -174,7 +175,7 @@ def test_a_detector_learns_what_its_teacher_says(wider, tmp_path, monkeypatch):
     )
     for name, more in (("taught", ["--teacher", str(teacher)]), ("alone", [])):
         assert main(arguments(wider, tmp_path / name, *more, steps=120, every=60)) == 0
-    assert "model.onnx, which it began with or learned" in (tmp_path / "taught/card.md").read_text()
+    assert f"that of {teacher}, which it began with" in (tmp_path / "taught/card.md").read_text()
     taught, alone = (
         flat([torch.from_numpy(level) for level in outputs(tmp_path / name / "model.onnx")])[0]
         for name in ("taught", "alone")
@@ -198,8 +199,9 @@ def test_a_teacher_s_scores_are_those_of_its_file(wider, tmp_path):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_network_that_begins_with_a_model_computes_the_same_in_use_and_in_training(
-    wider, tmp_path, name
+    wider, tmp_path, monkeypatch, name
 ):
+    monkeypatch.setattr(detector_run, "EQUAL", -1.0)  # int8 is never as good
     more = ["--arch", name, "--aspects", "0.8,1.2"]
     assert main(arguments(wider, tmp_path / "run", *more)) == 0
     path = tmp_path / "run/model.onnx"
@@ -207,7 +209,8 @@ def test_a_network_that_begins_with_a_model_computes_the_same_in_use_and_in_trai
     levels = architecture.levels((0.8, 1.2), 64)
     network = architecture.build(levels, 0.5, 1, None)
     pictures = torch.rand(8, 1, 64, 96)
-    begin_with(network, path, pictures)
+    begin_with(network, levels, path)
+    measure_norms(network, pictures)
     expected = SsdDetector(path).run(pictures[:1].numpy())
     for training in (False, True):
         with torch.no_grad():
@@ -216,7 +219,8 @@ def test_a_network_that_begins_with_a_model_computes_the_same_in_use_and_in_trai
             np.testing.assert_allclose(ours[:1], theirs, atol=1e-3)
 
 
-def test_a_training_goes_on_from_a_model(wider, tmp_path, capsys):
+def test_a_training_goes_on_from_a_model(wider, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(detector_run, "EQUAL", -1.0)  # int8 is never as good
     first, second = tmp_path / "first", tmp_path / "second"
     assert main(arguments(wider, first, steps=400, every=200)) == 0
     more = ["--weights", str(first / "model.onnx"), "--learning-rate", "0.0001"]
@@ -233,11 +237,22 @@ def test_a_training_goes_on_from_a_model(wider, tmp_path, capsys):
     )
     assert [float(each) for each in told.groups()] == pytest.approx([anew, known], abs=1e-3)
     card = (second / "card.md").read_text()
-    assert f"| that of model.onnx, which it began with or learned from | {told[2]} |" in card
+    assert f"that of {first}/model.onnx, which it began with or learned from | {told[2]} |" in card
+    assert "which flatters all of them" in card
     # With other weights to begin with it is another run.
     more[1:2] = ["tiny", "--width", "1"]
     assert main(arguments(wider, second, *more, steps=1, every=1)) == 1
     assert "differs in" in capsys.readouterr().err
+
+
+def test_no_training_begins_with_int8(wider, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(detector_run, "EQUAL", -1.0)  # int8 is never as good
+    plain, small = tmp_path / "plain/model.onnx", tmp_path / "small.onnx"
+    assert main(arguments(wider, plain.parent, steps=1, every=1)) == 0
+    batch = np.random.default_rng(0).random((1, 1, 64, 96), np.float32)
+    onnx.save(quantised(onnx.load(plain), [batch]), small)
+    assert main(arguments(wider, tmp_path / "run", "--weights", str(small))) == 1
+    assert "small.onnx is quantised to int8: no training can" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_model_is_no_beginning(wider, tmp_path, capsys):
@@ -310,7 +325,7 @@ def test_boxes_outside_of_their_picture_are_problems(wider, tmp_path, capsys):
         (["--weights", "/nowhere.pth"], "begins with a detector's .onnx, or with random weights"),
         (["--weights", "/nowhere.onnx"], "/nowhere.onnx does not exist; check its name"),
         (["--weights", "tiny"], "has other layers; check --weights, --arch, --width"),
-        (["--weights", "tiny", "--width", "1", "--aspects", "1,2"], "has other layers"),
+        (["--weights", "tiny", "--width", "1", "--aspects", "1"], "has other anchors"),
         (["--weights", str(PACKAGED_MODEL)], "a model for the task 'headphones', not for 'faces'"),
         (["--arch", "mobilenet-v2-ssd", "--weights", "/nowhere.pth", "--width", "1"], "no weights"),
         (["--negatives", "/nowhere"], "holds no pictures"),

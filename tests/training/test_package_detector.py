@@ -36,3 +36,7 @@ def test_the_better_one_ships(tmp_path, monkeypatch, capsys, precision, kept, to
     assert package_detector.main(arguments) == 0
     assert packaged.read_bytes() == kept
     assert told in capsys.readouterr().out
+    # What a finished run made is not trained anew, nor lost.
+    (tmp_path / "work/tiny/report.html").touch()
+    assert package_detector.main(arguments) == 1
+    assert "work/tiny holds a finished run: take its model.onnx" in capsys.readouterr().err
