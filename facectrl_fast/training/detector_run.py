@@ -130,17 +130,14 @@ def train_detector(
     Raises:
         UserError: the pictures cannot be used, or ``out`` cannot be written or holds another run.
     """
-    architecture = _architecture(options, weights)
+    beginning, backbone = weights, None
+    if weights is not None and weights.suffix != ".onnx":
+        beginning, backbone = None, weights
+    architecture = _architecture(options, backbone)
     levels = architecture.levels(options.aspects, options.height)
     taught_by = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     lightning.seed_everything(options.seed, verbose=False)
-    beginning = weights if weights is not None and weights.suffix == ".onnx" else None
-    network = architecture.build(
-        levels,
-        options.width_multiplier,
-        options.channels,
-        weights if beginning is None else None,
-    )
+    network = architecture.build(levels, options.width_multiplier, options.channels, backbone)
     if beginning is not None:
         begin_with(network, levels, beginning)
     # Opened now: what is trained for hours is judged beside them, whatever becomes of the files.
@@ -217,7 +214,7 @@ def train_detector(
     return _finish(module, description, data, out, known)
 
 
-def _architecture(options: DetectorOptions, weights: Path | None) -> Architecture:
+def _architecture(options: DetectorOptions, backbone: Path | None) -> Architecture:
     architecture = ARCHITECTURES[options.architecture]
     for side in (options.height, options.width):
         if side % architecture.multiple:
@@ -225,14 +222,13 @@ def _architecture(options: DetectorOptions, weights: Path | None) -> Architectur
                 f"{options.architecture} takes pictures whose sides are multiples of "
                 f"{architecture.multiple}: {side} is none; check --input-size"
             )
-    if weights is not None and weights.suffix != ".onnx":
-        if not architecture.takes_weights:
-            raise UserError(
-                f"{options.architecture} begins with a detector's .onnx, or with random weights; "
-                "check --weights"
-            )
-        if options.width_multiplier != 1:
-            raise UserError(f"{weights} is of a network of width 1: leave out --width or --weights")
+    if backbone is not None and not architecture.takes_weights:
+        raise UserError(
+            f"{options.architecture} begins with a detector's .onnx, or with random weights; "
+            "check --weights"
+        )
+    if backbone is not None and options.width_multiplier != 1:
+        raise UserError(f"{backbone} is of a network of width 1: leave out --width or --weights")
     return architecture
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class DetectorDescription:
     validation: Mapping[str, float] = field(default_factory=dict)
     version: str = ""
 
-    @property
+    @cached_property  # each look asks for it
     def multiple(self) -> int:
         """Of which the sides of the input have to be multiples."""
         return max(level.stride for level in self.levels)

@@ -109,7 +109,6 @@ class SsdDetector:
             min(DOUBTFUL, self._least_score),
             self.description.overlap,
         )
-        self._multiple = self.description.multiple  # worked out once: each look asks for it
         self._inputs: dict[tuple[int, int], BoundInput] = {}
         """By their rows and columns."""
 
@@ -225,7 +224,8 @@ class SsdDetector:
         if rows * columns > MOST_PIXELS or max(rows, columns) > MOST_SIDE:
             shrink = min((MOST_PIXELS / (rows * columns)) ** 0.5, 1.0)
             rows, columns = min(rows * shrink, MOST_SIDE), min(columns * shrink, MOST_SIDE)
-        return _to_multiple(rows, self._multiple), _to_multiple(columns, self._multiple)
+        multiple = self.description.multiple
+        return _to_multiple(rows, multiple), _to_multiple(columns, multiple)
 
     def _input(self, rows: int, columns: int) -> BoundInput:
         """An input of that size, which is used again."""

@@ -74,6 +74,12 @@ def wider(tmp_path):
     return tmp_path / "set"
 
 
+@pytest.fixture
+def never_int8(monkeypatch):
+    """A run's model is kept as it is, whatever the machine makes of int8."""
+    monkeypatch.setattr(detector_run, "EQUAL", -1.0)
+
+
 def arguments(wider, out, *more, steps=40, every=20):
     options = ["--steps", str(steps), "--evaluate-every", str(every), *SMALL]
     return ["train", "detector", str(wider), "--out", str(out), *options, *more]
@@ -199,9 +205,8 @@ def test_a_teacher_s_scores_are_those_of_its_file(wider, tmp_path):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_network_that_begins_with_a_model_computes_the_same_in_use_and_in_training(
-    wider, tmp_path, monkeypatch, name
+    wider, tmp_path, never_int8, name
 ):
-    monkeypatch.setattr(detector_run, "EQUAL", -1.0)  # int8 is never as good
     more = ["--arch", name, "--aspects", "0.8,1.2"]
     assert main(arguments(wider, tmp_path / "run", *more)) == 0
     path = tmp_path / "run/model.onnx"
@@ -219,8 +224,7 @@ def test_a_network_that_begins_with_a_model_computes_the_same_in_use_and_in_trai
             np.testing.assert_allclose(ours[:1], theirs, atol=1e-3)
 
 
-def test_a_training_goes_on_from_a_model(wider, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(detector_run, "EQUAL", -1.0)  # int8 is never as good
+def test_a_training_goes_on_from_a_model(wider, tmp_path, never_int8, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
     assert main(arguments(wider, first, steps=400, every=200)) == 0
     more = ["--weights", str(first / "model.onnx"), "--learning-rate", "0.0001"]
@@ -245,8 +249,7 @@ def test_a_training_goes_on_from_a_model(wider, tmp_path, monkeypatch, capsys):
     assert "differs in" in capsys.readouterr().err
 
 
-def test_no_training_begins_with_int8(wider, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(detector_run, "EQUAL", -1.0)  # int8 is never as good
+def test_no_training_begins_with_int8(wider, tmp_path, never_int8, capsys):
     plain, small = tmp_path / "plain/model.onnx", tmp_path / "small.onnx"
     assert main(arguments(wider, plain.parent, steps=1, every=1)) == 0
     batch = np.random.default_rng(0).random((1, 1, 64, 96), np.float32)
