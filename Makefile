@@ -131,15 +131,16 @@ model: $(VENV)/.installed-train ## make the model that ships anew (an hour); MOD
 DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers \
 	lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 sway-backgrounds ukui-wallpapers \
 	nexuiz-textures openarena-081-textures ufoai-textures colobot-common-textures \
-	tuxpaint-stamps-default sweethome3d-furniture
-# Of the backgrounds: drawn and rendered people, whose faces YuNet may miss.
-DETECTOR_PEOPLE := tuxpaint/stamps/people sweethome3d/furniture/Reallusion.sh3f
+	tuxpaint-stamps-default sweethome3d-furniture \
+	oxygen-icon-theme gnome-icon-theme adwaita-icon-theme faenza-icon-theme \
+	freeorion-data openuniverse-common endless-sky-data scorched3d-data kalzium-data \
+	lincity-ng-data flightgear-data-models enigma-data foobillardplus-data gnubg-data \
+	planetblupi-common trackballs-data billard-gl-data
 
 detector-model: $(VENV)/.installed-train ## make a successor of the face detector that ships (under three hours on two cores), with backgrounds of Debian's
 	mkdir -p build/detector/packages
 	cd build/detector/packages && apt-get download $(DETECTOR_BACKGROUNDS)
 	for package in build/detector/packages/*.deb; do dpkg -x $$package build/detector/backgrounds; done
-	rm -rf $(addprefix build/detector/backgrounds/usr/share/,$(DETECTOR_PEOPLE))
 	$(BIN)/python -m facectrl_fast.training.package_detector $(MODEL_DATA) \
 		build/detector/backgrounds build/detector
 

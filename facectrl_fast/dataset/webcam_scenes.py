@@ -26,6 +26,11 @@ OVERLOOKED = 1 / 15
 """Faces below the smallest down to this one may be found or not; smaller ones count as none."""
 EMPTY = 0.2
 """Share of the scenes without anybody."""
+WHOLE = 0.4
+"""Share of the backgrounds that are seen whole: what fills its picture, a ball before a wall, would
+else never be seen from edge to edge, as faces are."""
+SMALLEST_WHOLE = 0.3
+"""Height of the smallest such background, as a share of the scene's."""
 VISIBLE = 0.55
 """Share of a face that has to be seen; of one that is to be missed, at most half of that."""
 
@@ -63,6 +68,7 @@ class WebcamScenes:
         backgrounds: Sequence[UInt8Array],
         size: tuple[int, int],
         seed: int = 0,
+        chances: Sequence[float] | None = None,
     ) -> None:
         """Compose scenes of these.
 
@@ -71,9 +77,10 @@ class WebcamScenes:
             backgrounds: pictures (channels, h, w) without faces; none for plain ones.
             size: height and width of the scenes.
             seed: of everything.
+            chances: how often each background is drawn, beside the others; all alike if not given.
         """
         self._pictures = pictures
-        self._backgrounds = backgrounds
+        self._backgrounds = _Backgrounds(backgrounds, chances)
         self._size = size
         self._seed = seed
 
@@ -104,13 +111,33 @@ class WebcamScenes:
         return Scene(image, boxes[sought], boxes[doubtful])
 
 
+class _Backgrounds:
+    """What lies behind and before people."""
+
+    def __init__(
+        self, pictures: Sequence[UInt8Array], chances: Sequence[float] | None = None
+    ) -> None:
+        self._pictures = pictures
+        shares = np.ones(len(pictures)) if chances is None else np.asarray(chances, float)
+        self._up_to = np.cumsum(shares)
+
+    def __bool__(self) -> bool:
+        return len(self._pictures) > 0
+
+    def any(self, channel: int, rng: np.random.Generator) -> UInt8Array:
+        """One channel, (h, w), of one at random."""
+        drawn = rng.random() * self._up_to[-1]
+        chosen = self._pictures[int(np.searchsorted(self._up_to, drawn, side="right"))]
+        return np.asarray(chosen[channel], np.uint8)
+
+
 class _Composition:
     """One channel of a scene."""
 
     def __init__(
         self,
         picture: FacePicture,
-        backgrounds: Sequence[UInt8Array],
+        backgrounds: _Backgrounds,
         size: tuple[int, int],
         channel: int,
         rng: np.random.Generator,
@@ -139,7 +166,8 @@ class _Composition:
     def _background(self, rng: np.random.Generator) -> Float32Array:
         """A piece of a background, or a plain wall in a lamp's light; values 0 to 1."""
         if self._backgrounds and rng.random() < 0.8:
-            canvas = _piece(self._any_background(rng), self._size, rng)
+            part = _whole if rng.random() < WHOLE else _piece
+            canvas = part(self._any_background(rng), self._size, rng)
         else:
             canvas = np.full(self._size, rng.uniform(0.05, 0.95), np.float32)
         if rng.random() < 0.4:
@@ -147,8 +175,7 @@ class _Composition:
         return np.asarray(np.clip(canvas * rng.uniform(0.5, 1.4), 0, 1), np.float32)
 
     def _any_background(self, rng: np.random.Generator) -> UInt8Array:
-        chosen = self._backgrounds[int(rng.integers(len(self._backgrounds)))]
-        return np.asarray(chosen[self._channel], np.uint8)
+        return self._backgrounds.any(self._channel, rng)
 
     def _paste_pieces(self, canvas: Float32Array, rng: np.random.Generator, count: int) -> None:
         height, width = self._size
@@ -281,6 +308,25 @@ def _piece(picture: UInt8Array, size: tuple[int, int], rng: np.random.Generator)
     how = cv2.INTER_AREA if tall > size[0] else cv2.INTER_LINEAR
     fitted = np.asarray(cv2.resize(part, size[::-1], interpolation=how), np.float32)
     return (fitted[:, ::-1] if rng.random() < 0.5 else fitted) / np.float32(255)
+
+
+def _whole(picture: UInt8Array, size: tuple[int, int], rng: np.random.Generator) -> Float32Array:
+    """All of a picture, mirrored or not, before its border drawn out or a plain wall; 0 to 1."""
+    tall = max(round(size[0] * np.exp(rng.uniform(np.log(SMALLEST_WHOLE), 0))), 2)
+    rows, columns = picture.shape
+    wide = max(min(round(columns * tall / rows), size[1]), 2)
+    tall = max(min(round(rows * wide / columns), tall), 2)
+    how = cv2.INTER_AREA if tall < rows else cv2.INTER_LINEAR
+    small = cv2.resize(picture, (wide, tall), interpolation=how)
+    top, left = int(rng.integers(size[0] - tall + 1)), int(rng.integers(size[1] - wide + 1))
+    around = (top, size[0] - tall - top, left, size[1] - wide - left)
+    if rng.random() < 0.5:
+        fitted = cv2.copyMakeBorder(small, *around, cv2.BORDER_REPLICATE)
+    else:
+        wall = int(rng.integers(256))
+        fitted = cv2.copyMakeBorder(small, *around, cv2.BORDER_CONSTANT, value=wall)
+    shown = np.asarray(fitted, np.float32) / np.float32(255)
+    return shown[:, ::-1] if rng.random() < 0.5 else shown
 
 
 def _ellipse(

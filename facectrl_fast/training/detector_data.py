@@ -19,7 +19,8 @@ from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
 from facectrl_fast.errors import UserError
 from facectrl_fast.training.engine import TrainingData, loader_workers
-from facectrl_fast.types import Box, Float32Array, UInt8Array, holds_middle
+from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array, holds_middle
+from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
 
 LONGEST_SIDE = 320
 """Pixels that pictures keep, or as many as the network sees, where those are more."""
@@ -34,6 +35,8 @@ CAMERA = 3.0
 larger are a camera's frames. They show more of close faces, though no more than pictures keep."""
 CAMERA_SCENES = 4
 """For each validation scene: few false boxes decide from which score on a box is a face."""
+HARD = 8.0
+"""Times as often as others those backgrounds are drawn in which a known detector sees something."""
 VALIDATION_EPOCH = 1 << 40
 """Scenes of an epoch that training never reaches."""
 
@@ -142,6 +145,13 @@ def read_picture(path: Path, channels: int) -> UInt8Array | None:
     return np.ascontiguousarray(planes, np.uint8)
 
 
+def as_image(planes: UInt8Array) -> tuple[UInt8Array, PixelFormat]:
+    """A picture (channels, h, w) as detectors take it, gray (h, w) or BGR (h, w, 3)."""
+    if len(planes) == 1:
+        return planes[0], PixelFormat.GRAY8
+    return np.ascontiguousarray(np.moveaxis(planes, 0, 2)), PixelFormat.BGR24
+
+
 def _shrunk(image: UInt8Array, side: int) -> tuple[UInt8Array, float]:
     height, width = image.shape[1:]
     scale = min(side / max(height, width), 1.0)
@@ -180,6 +190,16 @@ def _held_back(groups: Sequence[str], share: float, rng: np.random.Generator) ->
             held_back.add(name)
             count += sizes[name]
     return held_back or {min(names, key=lambda name: sizes[name], default="")}
+
+
+def _is_doubted(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
+    """Whether one of some sensitive detectors sees what may be a face in a picture (c, h, w)."""
+    shown, pixel_format = as_image(image)
+    return any(
+        face.score >= DOUBTFUL
+        for detector in detectors
+        for face in detector.detect(shown, pixel_format)
+    )
 
 
 class SceneDataset(Dataset[Batch]):
@@ -245,6 +265,7 @@ class DetectorData(TrainingData):
         validation_scenes: int,
         validation_share: float,
         seed: int,
+        known: Sequence[SsdDetector] = (),
     ) -> None:
         """Split the pictures by the people or events that they show.
 
@@ -257,6 +278,7 @@ class DetectorData(TrainingData):
             validation_scenes: how many to validate on while it trains.
             validation_share: of the pictures.
             seed: of split, order and scenes.
+            known: detectors; where they err there is more to learn (see ``HARD``).
 
         Raises:
             UserError: there are too few pictures or people.
@@ -294,10 +316,13 @@ class DetectorData(TrainingData):
         self._batch_size = batch_size
         self._steps = steps
         self._seed = seed
-        self._training = WebcamScenes(training, [empty[i] for i in order[kept:]], size, seed)
-        self._validation = WebcamScenes(validation, [empty[i] for i in order[:kept]], size, seed)
+        shown, unseen = [empty[i] for i in order[kept:]], [empty[i] for i in order[:kept]]
+        chances = [HARD if _is_doubted(image, known) else 1.0 for image in shown]
+        self.counts["hard_backgrounds"] = sum(chance > 1 for chance in chances)
+        self._training = WebcamScenes(training, shown, size, seed, chances)
+        self._validation = WebcamScenes(validation, unseen, size, seed)
         frame = round(CAMERA * size[0]), round(CAMERA * size[1])
-        self._camera = WebcamScenes(validation, [empty[i] for i in order[:kept]], frame, seed)
+        self._camera = WebcamScenes(validation, unseen, frame, seed)
         # Each set as often here, too: what is rare must count when the score is chosen.
         some = [each for each in validation_sets if each]
         turns = [(some[k % len(some)], k // len(some)) for k in range(validation_scenes)]

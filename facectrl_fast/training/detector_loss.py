@@ -104,14 +104,28 @@ def detector_loss(
     return scores + BOX_WEIGHT * (1 - giou).sum() / count
 
 
-def lesson_loss(logits: torch.Tensor, lesson: torch.Tensor) -> torch.Tensor:
+def lesson_loss(
+    anchors: Anchors,
+    logits: torch.Tensor,
+    lesson: torch.Tensor,
+    faces: torch.Tensor,
+    doubtful: torch.Tensor,
+) -> torch.Tensor:
     """How far scores are from a teacher's, weighed as in ``detector_loss``.
 
+    Only anchors that lie on a face count: what it takes for one elsewhere, nobody is to learn.
+
     Args:
+        anchors: that the outputs are relative to.
         logits: (n, anchors).
         lesson: (n, anchors), the teacher's scores.
+        faces: (n, k, 4) corners of the faces; where there are fewer, NaN.
+        doubtful: (n, m, 4) corners of those that may be found or not; NaN likewise.
     """
-    return _score_loss(logits, lesson).sum() / lesson.sum().clamp_min(1)
+    shown = torch.cat([_taken(faces, 1), _taken(doubtful, 0)], 1)
+    on_a_face = _iou(anchors.corners, shown).amax(2) > 0
+    told = (lesson * on_a_face).sum().clamp_min(1)
+    return (_score_loss(logits, lesson) * on_a_face).sum() / told
 
 
 def _score_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

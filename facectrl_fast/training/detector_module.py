@@ -65,7 +65,8 @@ class DetectorModule(TrainedModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         if self._teacher is None:
             return loss
-        lesson = lesson_loss(logits, self._teacher.scores(shown))
+        scores = self._teacher.scores(shown)
+        lesson = lesson_loss(self._anchors, logits, scores, faces, doubtful)
         self.log("lesson_loss", lesson, on_step=False, on_epoch=True, sync_dist=True)
         return loss + lesson
 

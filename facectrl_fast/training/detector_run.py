@@ -28,6 +28,7 @@ from facectrl_fast.training.detector_data import (
     LONGEST_SIDE,
     DetectorData,
     PictureSet,
+    as_image,
     read_backgrounds,
     read_set,
 )
@@ -49,7 +50,7 @@ from facectrl_fast.training.engine import (
 )
 from facectrl_fast.training.export import DisagreementError, to_onnx, write_checked
 from facectrl_fast.training.quantise import quantised, with_half_weights
-from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
+from facectrl_fast.types import Float32Array, UInt8Array
 from facectrl_fast.vision.anchors import CENTRE_STEP
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
@@ -171,6 +172,7 @@ def train_detector(
         options.validation_scenes,
         options.validation_share,
         options.seed,
+        list(known.values()),
     )
     if beginning is not None:
         measure_norms(network, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
@@ -191,6 +193,7 @@ def train_detector(
         f"{counts['training_pictures']} pictures with faces to train on, "
         f"{counts['validation_pictures']} of other people or events to validate; "
         f"{counts['training_backgrounds']} backgrounds"
+        + (f", {counts['hard_backgrounds']} of them hard" if known else "")
     )
     module = DetectorModule(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -374,10 +377,7 @@ def judge_scenes(
     """
     judged: list[list[JudgedPicture]] = [[] for _ in detectors]
     for scene in scenes:
-        image, pixel_format = scene.image[0], PixelFormat.GRAY8
-        if len(scene.image) == 3:
-            image = np.ascontiguousarray(np.moveaxis(scene.image, 0, 2))
-            pixel_format = PixelFormat.BGR24
+        image, pixel_format = as_image(scene.image)
         large = scene.boxes[:, 3] >= LEAST_SHARE * image.shape[0]
         maybe = np.concatenate([scene.doubtful, scene.boxes[~large]])
         faces, doubtful = (tuple(map(tuple, b.tolist())) for b in (scene.boxes[large], maybe))

@@ -43,6 +43,12 @@ ARCHIVES = (".pk3", ".sh3f")
 """Zip files: games', and Sweet Home 3D's of furniture."""
 MOST_OF_AN_ARCHIVE = 900
 """Pictures, drawn at random: textures are much alike."""
+DRAWN_FACES = re.compile(
+    r"people|person|user|avatar|portrait|contact|identity|child|species|emot|smil|monkey"
+    r"|(?<!sur)(?<!inter)face|reallusion",
+    re.IGNORECASE,
+)
+"""In the path of drawn and rendered people and creatures, whose faces YuNet may miss."""
 
 
 def label_portraits(folders: Sequence[Path], yunet: Path, out: Path) -> None:
@@ -107,6 +113,9 @@ def gather_backgrounds(folder: Path, faceness: Path, yunet: Path, out: Path) -> 
 
 def _pictures(folder: Path) -> Iterator[UInt8Array]:
     for path in sorted(folder.rglob("*")):
+        # Themes have a picture under many names.
+        if path.is_symlink() or DRAWN_FACES.search(str(path.relative_to(folder))):
+            continue
         if path.suffix.lower() in SUFFIXES:
             yield from _decoded(path.read_bytes())
         elif path.suffix.lower() in ARCHIVES:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from facectrl_fast.dataset.webcam_scenes import ENLARGED, SMALLEST, FacePicture, WebcamScenes
+from facectrl_fast.dataset.webcam_scenes import (
+    ENLARGED,
+    SMALLEST,
+    SMALLEST_WHOLE,
+    FacePicture,
+    WebcamScenes,
+    _whole,
+)
 
 SIZE = (96, 128)
 NONE = np.zeros((0, 4), np.float32)
@@ -32,7 +39,7 @@ def test_a_scene_depends_on_seed_epoch_and_index_alone():
 
 def test_scenes_have_the_size_and_boxes_of_faces_that_are_seen():
     scenes = WebcamScenes([bright_face()], backgrounds(), SIZE)
-    heights, brighter, counts = [], [], []
+    heights, enlarged, brighter, counts = [], [], [], []
     for epoch in range(300):
         scene = scenes.scene(epoch, 0)
         assert scene.image.shape == (1, *SIZE)
@@ -40,6 +47,7 @@ def test_scenes_have_the_size_and_boxes_of_faces_that_are_seen():
         counts.append(len(scene.boxes))
         for x, y, width, height in scene.boxes.tolist():
             heights.append(height / SIZE[0])
+            enlarged.append((width * height / (30 * 40)) ** 0.5)
             assert width > 0
             inside = scene.image[
                 0,
@@ -49,8 +57,10 @@ def test_scenes_have_the_size_and_boxes_of_faces_that_are_seen():
             if inside.size:
                 brighter.append(inside.mean() > scene.image.mean())
     assert min(heights) >= SMALLEST
-    # The face is 40 pixels high in its picture: larger than twice that it would be a blur.
-    assert 0.75 < max(heights) < 1.2 * ENLARGED * 40 / SIZE[0]
+    assert max(heights) > 0.75
+    # Squeezed or not, larger than twice what its picture shows it would be a blur.
+    assert max(enlarged) == pytest.approx(ENLARGED, rel=0.1)
+    assert max(enlarged) <= 1.001 * ENLARGED
     # Some are covered, or the light turned them.
     assert np.mean(brighter) > 0.85
     assert 0.1 < counts.count(0) / len(counts) < 0.5
@@ -67,6 +77,30 @@ def test_doubtful_faces_are_never_to_be_found():
 def test_without_backgrounds_there_are_walls():
     scenes = WebcamScenes([bright_face()], [], SIZE)
     assert any(len(scenes.scene(epoch, 0).boxes) for epoch in range(10))
+
+
+def test_backgrounds_are_drawn_as_often_as_told():
+    dark, bright = (np.full((1, 70, 90), gray, np.uint8) for gray in (10, 240))
+    brightness = [
+        np.mean([scenes.scene(epoch, 0).image.mean() for epoch in range(60)])
+        for chances in ([1, 0], [1, 1], [0, 1])
+        for scenes in [WebcamScenes([bright_face()], [dark, bright], SIZE, chances=chances)]
+    ]
+    assert brightness[0] + 20 < brightness[1] < brightness[2] - 20
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (400, 300), (60, 500), (2, 2)])
+def test_a_background_may_be_seen_whole_and_before_something_plain(shape):
+    quarters = np.array([[40, 90], [160, 220]], np.uint8)
+    picture = np.kron(quarters, np.ones((shape[0] // 2, shape[1] // 2), np.uint8))
+    for seed in range(50):
+        shown = 255 * _whole(picture, SIZE, np.random.default_rng(seed))
+        assert shown.shape == SIZE
+        for gray in quarters.flat:
+            rows, _ = np.nonzero(np.abs(shown - gray) < 0.5)
+            assert len(rows)
+            if shape == (40, 30):
+                assert np.ptp(rows) >= SMALLEST_WHOLE * SIZE[0] / 2 - 3
 
 
 def test_the_channels_of_a_gray_picture_in_colour_are_alike():

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test
 import onnx  # noqa: E402
 
 from facectrl_fast.cli import main  # noqa: E402
+from facectrl_fast.dataset import webcam_scenes  # noqa: E402
 from facectrl_fast.dataset.wider import FaceFilter  # noqa: E402
 from facectrl_fast.models import PACKAGED_MODEL  # noqa: E402
 from facectrl_fast.training import detector_run  # noqa: E402
@@ -276,6 +277,30 @@ def test_a_finished_model_is_judged_by_many_scenes_of_a_camera_s_size(wider):
     np.testing.assert_array_equal(again.image, scenes[0].image)
 
 
+def test_backgrounds_in_which_a_known_detector_errs_are_drawn_more_often(wider, monkeypatch):
+    pictures = read_set(wider, FaceFilter(), 1, 320, print)
+    hard = [pictures.faces[0].image] * 3
+    plain = [np.full((1, 64, 96), 90, np.uint8)] * 30
+
+    class Known(SsdDetector):
+        """Takes what is bright for a face."""
+
+        def detect(self, image, pixel_format, least_share=None):
+            return [Face((0, 0, 10, 10), 0.5)] if image.max() > 180 else []
+
+    data = DetectorData([pictures], [*hard, *plain], (64, 96), 16, 2, 10, 0.1, 0, [Known()])
+    assert 0 < data.counts["hard_backgrounds"] <= 3
+    alike = DetectorData([pictures], [*hard, *plain], (64, 96), 16, 2, 10, 0.1, 0)
+    assert alike.counts["hard_backgrounds"] == 0
+    # An epoch without faces has more bright pictures.
+    monkeypatch.setattr(webcam_scenes, "EMPTY", 1.0)
+    bright = [
+        np.mean([scene.image.max() > 180 for scene in each.training_scenes(300)])
+        for each in (data, alike)
+    ]
+    assert bright[0] > bright[1] + 0.1
+
+
 def test_weights_that_bear_no_rounding_are_stored_as_they_are(wider, tmp_path, monkeypatch):
     monkeypatch.setattr(detector_run, "ROUNDED", 0.0)
     assert main(arguments(wider, tmp_path / "run", steps=20)) == 0
@@ -386,12 +411,40 @@ def test_the_loss_falls_as_boxes_and_scores_get_better():
 
 
 def test_a_lesson_is_learnt_where_scores_are_the_teacher_s():
-    lesson = torch.tensor([[0.02, 0.4, 0.9]])
+    anchors = Anchors(LEVELS, 32, 48)
+    everywhere = torch.tensor([[[0.0, 0.0, 48.0, 32.0]]])
+    lesson = torch.linspace(0.02, 0.9, len(anchors.corners))[None]
     logits = torch.logit(lesson).requires_grad_()
-    lesson_loss(logits, lesson).backward()
+    lesson_loss(anchors, logits, lesson, everywhere, NONE).backward()
     assert float(logits.grad.abs().max()) < 1e-6
-    nearer, farther = (lesson_loss(torch.logit(lesson) + by, lesson) for by in (0.5, 2.0))
+    nearer, farther = (
+        lesson_loss(anchors, torch.logit(lesson) + by, lesson, everywhere, NONE)
+        for by in (0.5, 2.0)
+    )
     assert 0 < nearer < farther
+
+
+def test_what_a_teacher_takes_for_a_face_where_none_is_is_no_lesson():
+    anchors = Anchors(LEVELS, 32, 48)
+    nobody = torch.full((2, 1, 4), torch.nan)
+    face, doubtful = nobody.clone(), nobody.clone()
+    face[0, 0] = torch.tensor([2.0, 2.0, 12.0, 12.0])
+    doubtful[0, 0] = torch.tensor([34.0, 18.0, 46.0, 30.0])
+    logits = torch.full((2, len(anchors.corners)), -2.0, requires_grad=True)
+    lesson = torch.full_like(logits, 0.8)
+    lesson_loss(anchors, logits, lesson, face, doubtful).backward()
+    learnt = logits.grad != 0
+    assert not learnt[1].any()
+    corners = anchors.corners
+    on_a_face, on_a_doubt = (
+        ((corners[:, :2] < box[2:]) & (corners[:, 2:] > box[:2])).all(1)
+        for box in (face[0, 0], doubtful[0, 0])
+    )
+    assert (on_a_face != on_a_doubt).any()
+    assert not (on_a_face | on_a_doubt).all()
+    torch.testing.assert_close(learnt[0], on_a_face | on_a_doubt)
+    nothing = lesson_loss(anchors, logits, lesson, nobody, nobody)
+    assert nothing.item() == 0
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

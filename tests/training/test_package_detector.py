@@ -1,5 +1,7 @@
 """What becomes of the detector that ships once a successor is trained; the training takes hours."""
 
+import cv2
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
@@ -40,3 +42,13 @@ def test_the_better_one_ships(tmp_path, monkeypatch, capsys, precision, kept, to
     (tmp_path / "work/tiny/report.html").touch()
     assert package_detector.main(arguments) == 1
     assert "work/tiny holds a finished run: take its model.onnx" in capsys.readouterr().err
+
+
+def test_backgrounds_are_pictures_of_one_name_that_tells_of_no_drawn_face(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    for name in ("surface.png", "face.png", "people/lamp.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), picture)
+    (tmp_path / "light.png").symlink_to("surface.png")
+    (found,) = package_detector._pictures(tmp_path)
+    np.testing.assert_array_equal(found, picture)
