@@ -135,7 +135,7 @@ DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wall
 	oxygen-icon-theme gnome-icon-theme adwaita-icon-theme faenza-icon-theme \
 	freeorion-data openuniverse-common endless-sky-data scorched3d-data kalzium-data \
 	lincity-ng-data flightgear-data-models enigma-data foobillardplus-data gnubg-data \
-	planetblupi-common trackballs-data billard-gl-data
+	trackballs-data
 
 detector-model: $(VENV)/.installed-train ## make a successor of the face detector that ships (under three hours on two cores), with backgrounds of Debian's
 	mkdir -p build/detector/packages

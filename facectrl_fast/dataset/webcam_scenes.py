@@ -3,7 +3,8 @@
 A face of a picture is put somewhere into a picture of a webcam's shape: of any size from an eighth
 of its height to all of it, rolled, mirrored, before something else, partly behind something, in any
 light, with what lenses, sensors and codecs do. What is pasted has seams; so that seams say nothing,
-pieces of pictures without faces are pasted in the same way, and faces are painted over.
+pieces of pictures without faces are pasted in the same way, and faces are painted over. Behind it
+all is a piece of such a picture, or all of one.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ OVERLOOKED = 1 / 15
 EMPTY = 0.2
 """Share of the scenes without anybody."""
 WHOLE = 0.4
-"""Share of the backgrounds that are seen whole: what fills its picture, a ball before a wall, would
-else never be seen from edge to edge, as faces are."""
+"""Share of the pictures behind scenes that are seen whole: what fills its picture, a ball before a
+wall, would else never be seen from edge to edge, as faces are."""
 SMALLEST_WHOLE = 0.3
-"""Height of the smallest such background, as a share of the scene's."""
+"""Height of the smallest of those, as a share of the scene's, if it is not too wide for that."""
 VISIBLE = 0.55
 """Share of a face that has to be seen; of one that is to be missed, at most half of that."""
 
@@ -124,7 +125,7 @@ class _Backgrounds:
     def __bool__(self) -> bool:
         return len(self._pictures) > 0
 
-    def any(self, channel: int, rng: np.random.Generator) -> UInt8Array:
+    def drawn(self, channel: int, rng: np.random.Generator) -> UInt8Array:
         """One channel, (h, w), of one at random."""
         drawn = rng.random() * self._up_to[-1]
         chosen = self._pictures[int(np.searchsorted(self._up_to, drawn, side="right"))]
@@ -175,7 +176,7 @@ class _Composition:
         return np.asarray(np.clip(canvas * rng.uniform(0.5, 1.4), 0, 1), np.float32)
 
     def _any_background(self, rng: np.random.Generator) -> UInt8Array:
-        return self._backgrounds.any(self._channel, rng)
+        return self._backgrounds.drawn(self._channel, rng)
 
     def _paste_pieces(self, canvas: Float32Array, rng: np.random.Generator, count: int) -> None:
         height, width = self._size
@@ -311,12 +312,12 @@ def _piece(picture: UInt8Array, size: tuple[int, int], rng: np.random.Generator)
 
 
 def _whole(picture: UInt8Array, size: tuple[int, int], rng: np.random.Generator) -> Float32Array:
-    """All of a picture, mirrored or not, before its border drawn out or a plain wall; 0 to 1."""
+    """All of a picture, mirrored or not, in a plain wall or one like its edge; values 0 to 1."""
     tall = max(round(size[0] * np.exp(rng.uniform(np.log(SMALLEST_WHOLE), 0))), 2)
     rows, columns = picture.shape
     wide = max(min(round(columns * tall / rows), size[1]), 2)
     tall = max(min(round(rows * wide / columns), tall), 2)
-    how = cv2.INTER_AREA if tall < rows else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if tall * wide < rows * columns else cv2.INTER_LINEAR
     small = cv2.resize(picture, (wide, tall), interpolation=how)
     top, left = int(rng.integers(size[0] - tall + 1)), int(rng.integers(size[1] - wide + 1))
     around = (top, size[0] - tall - top, left, size[1] - wide - left)

@@ -35,7 +35,7 @@ CAMERA = 3.0
 larger are a camera's frames. They show more of close faces, though no more than pictures keep."""
 CAMERA_SCENES = 4
 """For each validation scene: few false boxes decide from which score on a box is a face."""
-HARD = 8.0
+HARD = 5.0
 """Times as often as others those backgrounds are drawn in which a known detector sees something."""
 VALIDATION_EPOCH = 1 << 40
 """Scenes of an epoch that training never reaches."""
@@ -193,10 +193,13 @@ def _held_back(groups: Sequence[str], share: float, rng: np.random.Generator) ->
 
 
 def _is_doubted(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
-    """Whether one of some sensitive detectors sees what may be a face in a picture (c, h, w)."""
+    """Whether one of some sensitive detectors takes something in a picture (c, h, w) for a face.
+
+    What scores like a doubt no longer is one, or was not looked at.
+    """
     shown, pixel_format = as_image(image)
     return any(
-        face.score >= DOUBTFUL
+        face.score > DOUBTFUL
         for detector in detectors
         for face in detector.detect(shown, pixel_format)
     )

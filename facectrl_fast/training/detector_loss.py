@@ -113,7 +113,7 @@ def lesson_loss(
 ) -> torch.Tensor:
     """How far scores are from a teacher's, weighed as in ``detector_loss``.
 
-    Only anchors that lie on a face count: what it takes for one elsewhere, nobody is to learn.
+    Only anchors that touch a face count: what the teacher takes for one elsewhere is no lesson.
 
     Args:
         anchors: that the outputs are relative to.
@@ -123,9 +123,9 @@ def lesson_loss(
         doubtful: (n, m, 4) corners of those that may be found or not; NaN likewise.
     """
     shown = torch.cat([_taken(faces, 1), _taken(doubtful, 0)], 1)
-    on_a_face = _iou(anchors.corners, shown).amax(2) > 0
-    told = (lesson * on_a_face).sum().clamp_min(1)
-    return (_score_loss(logits, lesson) * on_a_face).sum() / told
+    touches_a_face = _iou(anchors.corners, shown).amax(2) > 0
+    told = (lesson * touches_a_face).sum().clamp_min(1)
+    return (_score_loss(logits, lesson) * touches_a_face).sum() / told
 
 
 def _score_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -43,7 +43,7 @@ class DetectorModule(TrainedModule):
             levels: its anchors.
             size: height and width of the pictures.
             optimizer: how its weights move.
-            teacher: its scores count as much as where the faces are.
+            teacher: its scores on faces count as much as where the faces are.
         """
         super().__init__(optimizer)
         self.network = network

@@ -193,7 +193,7 @@ def train_detector(
         f"{counts['training_pictures']} pictures with faces to train on, "
         f"{counts['validation_pictures']} of other people or events to validate; "
         f"{counts['training_backgrounds']} backgrounds"
-        + (f", {counts['hard_backgrounds']} of them hard" if known else "")
+        + (f", {counts['hard_backgrounds']} of them hard to tell from faces" if known else "")
     )
     module = DetectorModule(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]

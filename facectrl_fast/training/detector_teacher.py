@@ -1,7 +1,6 @@
-"""A detector that teaches another: its scores are a lesson beside where the faces are.
+"""A detector that teaches another: its scores on faces are a lesson beside where the faces are.
 
-They tell how sure to be of a face that is hardly seen, and of what only looks like one; where a
-face is says neither.
+They tell how sure to be of a face that is hardly seen; where it is does not.
 """
 
 from __future__ import annotations

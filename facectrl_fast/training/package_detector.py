@@ -4,9 +4,9 @@
 
 DATA is the folder with lfw/, wider/, beauty/, headphones/, faceness/ and models/ (YuNet, which says
 where the faces of pictures without annotations are). BACKGROUNDS is any folder of pictures, and of
-archives of them: those in which YuNet sees no face are used. WORK gets the prepared pictures and
-the training run, which goes on after a kill. The detector that ships so far is the teacher, and is
-replaced at the end where that run's is better.
+archives of them: those are used in which YuNet sees no face and whose names tell of none, and of
+copies one. WORK gets the prepared pictures and the training run, which goes on after a kill. The
+detector that ships so far is the teacher, and is replaced at the end where that run's is better.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.training.detector_data import LONGEST_SIDE
 from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 from facectrl_fast.training.engine import MODEL, REPORT
-from facectrl_fast.types import PixelFormat, UInt8Array
+from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
 SURE = 0.8
@@ -44,11 +45,15 @@ ARCHIVES = (".pk3", ".sh3f")
 MOST_OF_AN_ARCHIVE = 900
 """Pictures, drawn at random: textures are much alike."""
 DRAWN_FACES = re.compile(
-    r"people|person|user|avatar|portrait|contact|identity|child|species|emot|smil|monkey"
-    r"|(?<!sur)(?<!inter)face|reallusion",
+    r"people|person|human|pilot|portrait|avatar|/user|contact|identity|child|species|blupi"
+    r"|emote|emotic|emoji|smil|monkey|(?<!sur)(?<!inter)face(?!book)|reallusion",
     re.IGNORECASE,
 )
 """In the path of drawn and rendered people and creatures, whose faces YuNet may miss."""
+THUMBNAIL = 16
+"""Sides of what pictures are compared by."""
+ALIKE = 3.0
+"""Gray values, in the mean, by which the thumbnails of copies differ at most."""
 
 
 def label_portraits(folders: Sequence[Path], yunet: Path, out: Path) -> None:
@@ -91,19 +96,30 @@ def gather_backgrounds(folder: Path, faceness: Path, yunet: Path, out: Path) -> 
         faceness: an .npz with ``input`` and ``target``, whose patches without faces are used.
         yunet: the model that looks for faces.
         out: a new folder.
+
+    Raises:
+        UserError: there are no such pictures.
     """
     detector = YuNetDetector(yunet, least_share=0.1, least_pixels=24)
     out.mkdir(parents=True)
     number = 0
+    thumbnails: Float32Array = np.zeros((0, THUMBNAIL**2), np.float32)
     for image in _pictures(folder):
         scale = min(LONGEST_SIDE / max(image.shape[:2]), 1.0)
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         shown = np.asarray(small, np.uint8)
         if min(shown.shape[:2]) < LEAST_SIDE or shown.std() < LEAST_CONTRAST:
             continue
+        # The same at another size, or in the handbook of another language.
+        thumbnail = _thumbnail(shown)
+        if len(thumbnails) and np.abs(thumbnails - thumbnail).mean(1).min() < ALIKE:
+            continue
         if not detector.detect(shown, PixelFormat.BGR24):
+            thumbnails = np.vstack([thumbnails, thumbnail])
             cv2.imwrite(str(out / f"{number:05}.jpg"), shown)
             number += 1
+    if not number:
+        raise UserError(f"{folder} holds no pictures without faces (jpg, png or webp)")
     with np.load(faceness) as stored:
         patches = stored["input"][stored["target"][:, 0] == 0]
     for patch in patches:
@@ -114,22 +130,44 @@ def gather_backgrounds(folder: Path, faceness: Path, yunet: Path, out: Path) -> 
 def _pictures(folder: Path) -> Iterator[UInt8Array]:
     for path in sorted(folder.rglob("*")):
         # Themes have a picture under many names.
-        if path.is_symlink() or DRAWN_FACES.search(str(path.relative_to(folder))):
+        if path.is_symlink() or _tells_of_faces(path.relative_to(folder).as_posix()):
             continue
         if path.suffix.lower() in SUFFIXES:
             yield from _decoded(path.read_bytes())
         elif path.suffix.lower() in ARCHIVES:
             with zipfile.ZipFile(path) as archive:
-                names = [n for n in archive.namelist() if n.lower().endswith(SUFFIXES)]
+                names = [
+                    name
+                    for name in archive.namelist()
+                    if name.lower().endswith(SUFFIXES) and not _tells_of_faces(name)
+                ]
                 order = np.random.default_rng(0).permutation(len(names))
                 for k in order[:MOST_OF_AN_ARCHIVE]:
                     yield from _decoded(archive.read(names[k]))
 
 
+def _tells_of_faces(path: str) -> bool:
+    return DRAWN_FACES.search(f"/{path}") is not None
+
+
 def _decoded(coded: bytes) -> Iterator[UInt8Array]:
-    image = decode_picture(np.frombuffer(coded, np.uint8))
-    if image is not None:
-        yield image
+    """A picture, if it is one; what is transparent shows a plain wall."""
+    data = np.frombuffer(coded, np.uint8)
+    image = decode_picture(data)
+    if image is None:
+        return
+    stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if stored is not None and stored.shape[2:] == (4,):
+        opaque = np.asarray(stored[:, :, 3:], np.float32) / (65535 if stored.itemsize == 2 else 255)
+        wall = np.float32(zlib.crc32(coded) % 256)
+        image = np.rint(wall + opaque * (image - wall)).astype(np.uint8)
+    yield image
+
+
+def _thumbnail(image: UInt8Array) -> Float32Array:
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32).ravel()
 
 
 def _once(out: Path, make: Callable[[Path], None]) -> Path:

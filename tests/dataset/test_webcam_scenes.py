@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+from facectrl_fast.dataset import webcam_scenes
 from facectrl_fast.dataset.webcam_scenes import (
     ENLARGED,
     SMALLEST,
     SMALLEST_WHOLE,
+    WHOLE,
     FacePicture,
     WebcamScenes,
+    _piece,
     _whole,
 )
 
@@ -89,18 +92,43 @@ def test_backgrounds_are_drawn_as_often_as_told():
     assert brightness[0] + 20 < brightness[1] < brightness[2] - 20
 
 
-@pytest.mark.parametrize("shape", [(40, 30), (400, 300), (60, 500), (2, 2)])
+@pytest.mark.parametrize("shape", [(40, 30), (400, 300), (60, 500)])
 def test_a_background_may_be_seen_whole_and_before_something_plain(shape):
     quarters = np.array([[40, 90], [160, 220]], np.uint8)
-    picture = np.kron(quarters, np.ones((shape[0] // 2, shape[1] // 2), np.uint8))
-    for seed in range(50):
+    inside = np.kron(quarters, np.ones((shape[0] // 2, shape[1] // 2), np.uint8))
+    rim = shape[0] // 10, shape[1] // 10
+    picture = np.pad(inside, [(rim[0],) * 2, (rim[1],) * 2], constant_values=130)
+    # As high as the scene, unless that would be wider.
+    tallest = min(SIZE[0], SIZE[1] * picture.shape[0] / picture.shape[1])
+    shares, mirrored = [], []
+    for seed in range(60):
         shown = 255 * _whole(picture, SIZE, np.random.default_rng(seed))
         assert shown.shape == SIZE
-        for gray in quarters.flat:
-            rows, _ = np.nonzero(np.abs(shown - gray) < 0.5)
-            assert len(rows)
-            if shape == (40, 30):
-                assert np.ptp(rows) >= SMALLEST_WHOLE * SIZE[0] / 2 - 3
+        places = [np.nonzero(np.abs(shown - gray) < 0.5) for gray in quarters.flat]
+        assert all(len(rows) for rows, _ in places)
+        top, bottom = places[0][0].min(), places[2][0].max()
+        shares.append((bottom - top + 1) / tallest * picture.shape[0] / inside.shape[0])
+        mirrored.append(places[0][1].mean() > places[1][1].mean())
+    assert 0.8 < max(shares) < 1.1
+    assert min(shares) > min(SMALLEST_WHOLE * SIZE[0] / tallest, 1) - 0.2
+    assert len(set(mirrored)) == 2
+
+
+def test_behind_many_scenes_is_a_whole_picture_and_behind_others_a_piece(monkeypatch):
+    behind = []
+    for part in (_whole, _piece):
+        monkeypatch.setattr(
+            webcam_scenes,
+            part.__name__,
+            lambda *given, part=part: behind.append(part) or part(*given),
+        )
+    scenes = WebcamScenes([bright_face()], backgrounds(), SIZE)
+    first = []
+    for epoch in range(300):
+        behind.clear()
+        scenes.scene(epoch, 0)
+        first += behind[:1]
+    assert first.count(_whole) / len(first) == pytest.approx(WHOLE, abs=0.1)
 
 
 def test_the_channels_of_a_gray_picture_in_colour_are_alike():

@@ -1,11 +1,14 @@
 """What becomes of the detector that ships once a successor is trained; the training takes hours."""
 
+import zipfile
+
 import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-all installs it")
 
+from facectrl_fast.errors import UserError  # noqa: E402
 from facectrl_fast.training import package_detector  # noqa: E402
 from facectrl_fast.training.detector_run import DetectorResult  # noqa: E402
 
@@ -44,11 +47,63 @@ def test_the_better_one_ships(tmp_path, monkeypatch, capsys, precision, kept, to
     assert "work/tiny holds a finished run: take its model.onnx" in capsys.readouterr().err
 
 
-def test_backgrounds_are_pictures_of_one_name_that_tells_of_no_drawn_face(tmp_path):
-    picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
-    for name in ("surface.png", "face.png", "people/lamp.png"):
+def test_backgrounds_are_pictures_and_those_of_archives_but_no_links_and_drawn_faces(tmp_path):
+    names = ["Surface.png", "interface.jpg", "Face.png", "people/lamp.png", "user-home.webp"]
+    for gray, name in enumerate(names):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(tmp_path / name), picture)
-    (tmp_path / "light.png").symlink_to("surface.png")
-    (found,) = package_detector._pictures(tmp_path)
-    np.testing.assert_array_equal(found, picture)
+        cv2.imwrite(str(tmp_path / name), np.full((20, 30, 3), gray, np.uint8))
+    (tmp_path / "alias.png").symlink_to("Surface.png")
+    with zipfile.ZipFile(tmp_path / "textures.pk3", "w") as archive:
+        for gray, name in ((50, "floor.png"), (51, "portraits/king.png")):
+            coded = cv2.imencode(".png", np.full((20, 30, 3), gray, np.uint8))[1]
+            archive.writestr(name, coded.tobytes())
+    found = [int(np.median(image)) for image in package_detector._pictures(tmp_path)]
+    assert sorted(found) == [0, 1, 50]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_what_is_transparent_shows_a_plain_wall(kind):
+    most = np.iinfo(kind).max
+    lamp = np.full((40, 60, 4), most, kind)
+    lamp[:, :30, 3] = 0
+    lamp[:, 30:45, 3] = most // 2
+    walls = set()
+    for gray in (0, most // 3, most):
+        lamp[:, :30, :3] = gray  # of no consequence, but others bytes of the file
+        (image,) = package_detector._decoded(cv2.imencode(".png", lamp)[1].tobytes())
+        assert image.shape == (40, 60, 3)
+        wall = image[0, 0, 0]
+        assert (image[:, :30] == wall).all()
+        assert np.abs(image[:, 30:45] - (255 + float(wall)) / 2).max() <= 1
+        assert (image[:, 45:] == 255).all()
+        walls.add(int(wall))
+    assert len(walls) > 1
+
+
+def test_copies_of_any_size_are_one_background(tmp_path, monkeypatch):
+    """A stand-in for YuNet, which sees no faces in these, and costs a model's file."""
+
+    class Nobody:
+        def __init__(self, *_, **__):
+            pass
+
+        def detect(self, *_):
+            return []
+
+    monkeypatch.setattr(package_detector, "YuNetDetector", Nobody)
+    rng = np.random.default_rng(0)
+    big = cv2.resize(rng.integers(0, 255, (9, 12, 3), np.uint8), (256, 192))
+    other = cv2.resize(rng.integers(0, 255, (9, 12, 3), np.uint8), (256, 192))
+    half = cv2.resize(big, (128, 96), interpolation=cv2.INTER_AREA)
+    for name, image in (("big", big), ("half", half), ("other", other)):
+        (tmp_path / "theme").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / f"theme/{name}.png"), image)
+    patches = {"input": np.full((2, 64, 64, 3), 9, np.uint8), "target": np.array([[0], [1]])}
+    np.savez(tmp_path / "patches.npz", **patches)
+    given = tmp_path / "patches.npz", tmp_path / "yunet.onnx"
+    package_detector.gather_backgrounds(tmp_path / "theme", *given, tmp_path / "out")
+    # Two, and the patch without a face.
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no pictures without faces"):
+        package_detector.gather_backgrounds(tmp_path / "empty", *given, tmp_path / "none")
