@@ -151,17 +151,17 @@ def _tells_of_faces(path: str) -> bool:
 
 
 def _decoded(coded: bytes) -> Iterator[UInt8Array]:
-    """A picture, if it is one; what is transparent shows a plain wall."""
+    """A picture, if it is one; what is partly transparent also before a plain wall."""
     data = np.frombuffer(coded, np.uint8)
     image = decode_picture(data)
     if image is None:
         return
+    yield image
     stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if stored is not None and stored.shape[2:] == (4,):
         opaque = np.asarray(stored[:, :, 3:], np.float32) / (65535 if stored.itemsize == 2 else 255)
         wall = np.float32(zlib.crc32(coded) % 256)
-        image = np.rint(wall + opaque * (image - wall)).astype(np.uint8)
-    yield image
+        yield np.rint(wall + opaque * (image - wall)).astype(np.uint8)
 
 
 def _thumbnail(image: UInt8Array) -> Float32Array:

@@ -62,7 +62,7 @@ def test_backgrounds_are_pictures_and_those_of_archives_but_no_links_and_drawn_f
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_what_is_transparent_shows_a_plain_wall(kind):
+def test_what_is_transparent_is_also_seen_before_a_plain_wall(kind):
     most = np.iinfo(kind).max
     lamp = np.full((40, 60, 4), most, kind)
     lamp[:, :30, 3] = 0
@@ -70,8 +70,9 @@ def test_what_is_transparent_shows_a_plain_wall(kind):
     walls = set()
     for gray in (0, most // 3, most):
         lamp[:, :30, :3] = gray  # of no consequence, but others bytes of the file
-        (image,) = package_detector._decoded(cv2.imencode(".png", lamp)[1].tobytes())
+        plain, image = package_detector._decoded(cv2.imencode(".png", lamp)[1].tobytes())
         assert image.shape == (40, 60, 3)
+        assert np.abs(plain[:, :30] - gray * 255.0 / most).max() <= 1
         wall = image[0, 0, 0]
         assert (image[:, :30] == wall).all()
         assert np.abs(image[:, 30:45] - (255 + float(wall)) / 2).max() <= 1
