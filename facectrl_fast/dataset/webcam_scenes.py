@@ -29,7 +29,7 @@ EMPTY = 0.2
 """Share of the scenes without anybody."""
 WHOLE = 0.4
 """Share of the pictures behind scenes that are seen whole: what fills its picture, a ball before a
-wall, would else never be seen from edge to edge, as faces are."""
+wall, would else hardly ever be seen from edge to edge, as faces are."""
 SMALLEST_WHOLE = 0.3
 """Height of the smallest of those, as a share of the scene's, if it is not too wide for that."""
 VISIBLE = 0.55

@@ -36,7 +36,7 @@ larger are a camera's frames. They show more of close faces, though no more than
 CAMERA_SCENES = 4
 """For each validation scene: few false boxes decide from which score on a box is a face."""
 HARD = 5.0
-"""Times as often as others those backgrounds are drawn in which a known detector sees something."""
+"""Times as often as others those backgrounds are drawn that mislead a detector."""
 VALIDATION_EPOCH = 1 << 40
 """Scenes of an epoch that training never reaches."""
 
@@ -192,10 +192,10 @@ def _held_back(groups: Sequence[str], share: float, rng: np.random.Generator) ->
     return held_back or {min(names, key=lambda name: sizes[name], default="")}
 
 
-def _is_doubted(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
-    """Whether one of some sensitive detectors takes something in a picture (c, h, w) for a face.
+def _misleads(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
+    """Whether one of some sensitive detectors sees what may be a face in a picture (c, h, w).
 
-    What scores like a doubt no longer is one, or was not looked at.
+    What scores like a doubt at most was dismissed by a close look, or got none.
     """
     shown, pixel_format = as_image(image)
     return any(
@@ -281,7 +281,7 @@ class DetectorData(TrainingData):
             validation_scenes: how many to validate on while it trains.
             validation_share: of the pictures.
             seed: of split, order and scenes.
-            known: detectors; where they err there is more to learn (see ``HARD``).
+            known: sensitive detectors; where they err there is more to learn (see ``HARD``).
 
         Raises:
             UserError: there are too few pictures or people.
@@ -320,7 +320,7 @@ class DetectorData(TrainingData):
         self._steps = steps
         self._seed = seed
         shown, unseen = [empty[i] for i in order[kept:]], [empty[i] for i in order[:kept]]
-        chances = [HARD if _is_doubted(image, known) else 1.0 for image in shown]
+        chances = [HARD if _misleads(image, known) else 1.0 for image in shown]
         self.counts["hard_backgrounds"] = sum(chance > 1 for chance in chances)
         self._training = WebcamScenes(training, shown, size, seed, chances)
         self._validation = WebcamScenes(validation, unseen, size, seed)
