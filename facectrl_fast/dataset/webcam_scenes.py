@@ -115,9 +115,7 @@ class WebcamScenes:
 class _Backgrounds:
     """What lies behind and before people."""
 
-    def __init__(
-        self, pictures: Sequence[UInt8Array], chances: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, pictures: Sequence[UInt8Array], chances: Sequence[float] | None) -> None:
         self._pictures = pictures
         shares = np.ones(len(pictures)) if chances is None else np.asarray(chances, float)
         self._up_to = np.cumsum(shares)

@@ -197,11 +197,10 @@ def _misleads(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
 
     What scores like a doubt at most was dismissed by a close look, or got none.
     """
-    shown, pixel_format = as_image(image)
     return any(
         face.score > DOUBTFUL
         for detector in detectors
-        for face in detector.detect(shown, pixel_format)
+        for face in detector.detect(*as_image(image))
     )
 
 

@@ -18,6 +18,7 @@ from facectrl_fast.evaluation.detection import (
     DetectionJudgement,
     JudgedPicture,
 )
+from facectrl_fast.training.detector_data import as_image
 from facectrl_fast.training.report_page import BLUE, GRAY, ORANGE, Shown, curves, write_page
 from facectrl_fast.types import UInt8Array, overlap
 from facectrl_fast.vision.detector_file import DetectorDescription
@@ -210,8 +211,7 @@ def _sheet(images: Sequence[UInt8Array]) -> UInt8Array:
 
 def _shown(image: UInt8Array) -> tuple[UInt8Array, float]:
     """A scene in colour, and what it was shrunk by."""
-    planes = np.repeat(image, 3, axis=0) if len(image) == 1 else image
-    colour = np.ascontiguousarray(np.moveaxis(planes, 0, 2))
+    colour, _ = as_image(np.repeat(image, 3, axis=0) if len(image) == 1 else image)
     scale = SHOWN_WIDTH / colour.shape[1]
     small = cv2.resize(colour, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8), scale
