@@ -14,6 +14,7 @@ import numpy as np
 
 from facectrl_fast._native import FrameRing
 from facectrl_fast.config import LEAST_SHARE
+from facectrl_fast.dataset.faceless_parts import faceless_parts
 from facectrl_fast.dataset.folder import natural_order
 from facectrl_fast.dataset.picture_file import load_picture
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, is_set, locate_set, read_wider
@@ -35,6 +36,8 @@ TIMED = 200
 """Pictures that each detector is timed on."""
 SURE, UNSURE = 0.8, 0.3
 """Scores from which on what a reference detector finds is a face, and may be one."""
+LEAST_ROWS = 80
+"""Of a part without faces."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,16 @@ def recording_pictures(
             sure = tuple(face.box for face in found if face.score >= SURE)
             unsure = tuple(face.box for face in found if UNSURE <= face.score < SURE)
             yield _sorted_by_size(image, sure, unsure)
+
+
+def without_faces(pictures: Iterable[KnownPicture]) -> Iterator[KnownPicture]:
+    """Parts of each picture that show nobody (see ``faceless_parts``)."""
+    for picture in pictures:
+        rows, columns = picture.image.shape[:2]
+        faces = (*picture.faces, *picture.doubtful)
+        for left, top, width, height in faceless_parts(rows, columns, faces, LEAST_ROWS):
+            part = picture.image[top : top + height, left : left + width]
+            yield KnownPicture(np.ascontiguousarray(part), ())
 
 
 def _sorted_by_size(
@@ -315,14 +328,17 @@ def table(comparisons: Sequence[Comparison]) -> Iterator[str]:
     yield "|" + "---|" * len(heads)
     for each in comparisons:
         judgement, used = each.judgement, each.used_score
+        # Where there is nothing to find, nothing was found badly.
+        precision = judgement.average_precision() if judgement.faces else math.nan
+        overlapping = judgement.overlap if judgement.faces else math.nan
         cells = [
             each.name,
-            f"{judgement.average_precision():.3f}",
+            _figure(precision, 3),
             *(_share(judgement.recall(judgement.score_for(false))) for false in FALSE_BOXES),
             _share(judgement.recall(used)),
             f"{judgement.false_boxes(used):.3f}",
             _figure(judgement.false_boxes(used, empty=True), 3),
-            f"{judgement.overlap:.3f}",
+            _figure(overlapping, 3),
             *(_share(judgement.recall(used, size)) for size in SIZES),
             f"{each.search_ms:.2f}",
             _figure(each.follow_ms, 2),

@@ -49,6 +49,16 @@ def test_detectors_are_compared_on_annotated_pictures(wider, capsys):
         assert float(row["follow ms"]) > 0
 
 
+def test_what_is_around_the_people_shows_what_is_taken_for_faces(wider, capsys):
+    assert main(["evaluate-detector", "tiny", str(wider), "--faceless-parts"]) == 0
+    printed = capsys.readouterr().out
+    assert ", 0 faces" in printed
+    row = rows(printed)["tiny"]
+    assert float(row["false an empty picture"]) == 0
+    # There was no face to be found, or to follow.
+    assert all(row[head] == "" for head in ("AP", "found as used", "overlap", "follow ms"))
+
+
 def test_a_recording_needs_to_be_told_where_the_face_is(tmp_path, capsys):
     folder = tmp_path / "frames"
     folder.mkdir()
