@@ -137,7 +137,7 @@ DETECTOR_BACKGROUNDS := gnome-backgrounds mate-backgrounds plasma-workspace-wall
 	lincity-ng-data flightgear-data-models enigma-data foobillardplus-data gnubg-data \
 	trackballs-data
 
-detector-model: $(VENV)/.installed-train ## make a successor of the face detector that ships (under three hours on two cores), with backgrounds of Debian's
+detector-model: $(VENV)/.installed-train ## make successors of the face detector that ships and of what looks closely for it (four hours on two cores), with backgrounds of Debian's
 	mkdir -p build/detector/packages
 	cd build/detector/packages && apt-get download $(DETECTOR_BACKGROUNDS)
 	for package in build/detector/packages/*.deb; do dpkg -x $$package build/detector/backgrounds; done

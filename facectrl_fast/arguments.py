@@ -11,7 +11,7 @@ from facectrl_fast import plugins
 from facectrl_fast.config import HEADPHONE_TASKS, CalibrateOptions, CollectOptions
 from facectrl_fast.errors import UsageError
 from facectrl_fast.hold import parse_duration
-from facectrl_fast.models import PACKAGED_DETECTOR
+from facectrl_fast.models import PACKAGED_CLOSE_LOOKS, PACKAGED_DETECTOR
 from facectrl_fast.settings import KINDS, Kind, brief
 
 PROGRAM = "facectrl-fast"
@@ -482,9 +482,17 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
     task.add_argument(
         "--arch",
         dest="architecture",
-        choices=("tiny", "mobilenet-v2-ssd"),
+        choices=("tiny", "close", "mobilenet-v2-ssd"),
         default="tiny",
-        help="tiny (ours, for webcams) or mobilenet-v2-ssd (default: tiny)",
+        help="tiny (ours, for webcams), close (ours, to look closely at what another detector "
+        "doubts) or mobilenet-v2-ssd (default: tiny)",
+    )
+    task.add_argument(
+        "--doubts-of",
+        type=_detector,
+        metavar="MODEL",
+        help="with --arch close: the .onnx of the detector to look closely for (default: 'tiny', "
+        "the packaged one)",
     )
     task.add_argument(
         "--weights",
@@ -498,13 +506,14 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         type=_detector,
         metavar="MODEL",
         help="a detector to learn from as well, maybe a wider one: the .onnx of one with the same "
-        "anchors, colours and rows of input ('tiny': the packaged one)",
+        "anchors, colours and rows of input ('tiny' and 'close': the packaged ones)",
     )
     task.add_argument(
         "--input-size",
         type=_size,
         metavar="WxH",
-        help="of the pictures, in multiples of 16 (tiny, default: 208x160) or 32 (224x224)",
+        help="of the pictures, in multiples of 16 (tiny, default: 208x160; close: 128x160) or "
+        "32 (224x224)",
     )
     task.add_argument(
         "--aspects",
@@ -859,6 +868,11 @@ def _add_evaluate_detector(commands: _Commands[_Parser]) -> None:
         metavar="N",
         help="look at each Nth frame of a recording, with --reference (default: 5)",
     )
+    evaluate.add_argument(
+        "--faceless-parts",
+        action="store_true",
+        help="judge by parts of the pictures that show no face, instead: each box is a false one",
+    )
     evaluate.set_defaults(command="evaluate-detector")
 
 
@@ -877,8 +891,8 @@ def _aspects(text: str) -> tuple[float, ...]:
 
 
 def _detector(text: str) -> Path:
-    """A detector's file; the packaged one has a name, since nobody knows where it lies."""
-    return PACKAGED_DETECTOR if text == "tiny" else Path(text)
+    """A detector's file; packaged ones have names, since nobody knows where they lie."""
+    return {"tiny": PACKAGED_DETECTOR, "close": PACKAGED_CLOSE_LOOKS}.get(text, Path(text))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from facectrl_fast.arguments import PROGRAM, make_parser
 from facectrl_fast.config import CalibrateOptions, CollectOptions, RunOptions
 from facectrl_fast.errors import UsageError, UserError, is_unicode
 from facectrl_fast.files import is_file
+from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.process import ending_at_once, prepare_process, release_start_up_memory
 from facectrl_fast.settings import load_settings
 
@@ -249,6 +250,7 @@ def _train_detector(options: argparse.Namespace, out: Path) -> int:
     from facectrl_fast.dataset.wider import FaceFilter
     from facectrl_fast.training.detector_network import ARCHITECTURES
     from facectrl_fast.training.detector_run import DetectorOptions, train_detector
+    from facectrl_fast.vision.ssd import close_looks_beside
 
     chosen = _given(options, DetectorOptions)
     usual = ARCHITECTURES[options.architecture].input_size
@@ -257,6 +259,9 @@ def _train_detector(options: argparse.Namespace, out: Path) -> int:
     wanted = FaceFilter(
         options.least_height, options.most_blur, options.most_occlusion, not options.typical_poses
     )
+    searcher = options.doubts_of
+    if searcher is None and options.architecture == "close":
+        searcher = PACKAGED_DETECTOR
     result = train_detector(
         options.sets,
         options.negatives,
@@ -267,12 +272,15 @@ def _train_detector(options: argparse.Namespace, out: Path) -> int:
         options.weights,
         sys.stderr.isatty(),
         options.teacher,
+        searcher,
     )
     known = "".join(f", that of {path} {precision:.3f}" for path, precision in result.known.items())
-    print(
-        f"{result.report}: average precision {result.average_precision:.3f}{known}; use it with: "
-        f"{PROGRAM} run --detector-model {result.model}"
+    use = (
+        f"use it with: {PROGRAM} run --detector-model {result.model}"
+        if searcher is None
+        else f"to use it, copy {result.model} to {close_looks_beside(searcher)}"
     )
+    print(f"{result.report}: average precision {result.average_precision:.3f}{known}; {use}")
     return 0
 
 
@@ -306,12 +314,14 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _evaluate_detector(options: argparse.Namespace) -> int:
-    from facectrl_fast.evaluation.detectors import compare, known_pictures, table
+    from facectrl_fast.evaluation.detectors import compare, known_pictures, table, without_faces
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
     pictures = known_pictures(options.data, options.boxes, options.reference, options.every, say)
+    if options.faceless_parts:
+        pictures = without_faces(pictures)
     detectors = [options.model, *(options.beside or ("haar", "haar-seed"))]
     print("\n".join(table(compare(detectors, pictures))))
     return 0

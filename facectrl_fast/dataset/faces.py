@@ -9,7 +9,7 @@ import numpy as np
 from facectrl_fast.dataset.picture_file import decode_picture
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import digest
-from facectrl_fast.models import PACKAGED_DETECTOR
+from facectrl_fast.models import PACKAGED_CLOSE_LOOKS, PACKAGED_DETECTOR
 from facectrl_fast.types import Face, Float32Array, PixelFormat
 from facectrl_fast.vision.preprocess import Preprocessing
 from facectrl_fast.vision.ssd import SsdDetector
@@ -26,7 +26,8 @@ class FaceCutter:
         self._height = height
         self._width = width
         self._detector = SsdDetector(least_share=LEAST_SHARE)
-        self.key = f"{preprocessing} {height}x{width} {digest(PACKAGED_DETECTOR)}"
+        detector = f"{digest(PACKAGED_DETECTOR)} {digest(PACKAGED_CLOSE_LOOKS)}"
+        self.key = f"{preprocessing} {height}x{width} {detector}"
         """What crops depend on besides the picture."""
 
     def cut(self, picture: bytes) -> Float32Array | None:

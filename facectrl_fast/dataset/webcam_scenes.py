@@ -18,15 +18,11 @@ import numpy as np
 from facectrl_fast.dataset.augment import jpeg, slope
 from facectrl_fast.types import Float32Array, UInt8Array
 
-SMALLEST = 1 / 8
-"""Height of the smallest face that is to be found, as a share of the picture's."""
-LARGEST = 1.1
 ENLARGED = 2.0
 """At most so much are the faces of pictures enlarged: beyond, there is nothing more to see."""
-OVERLOOKED = 1 / 15
-"""Faces below the smallest down to this one may be found or not; smaller ones count as none."""
-EMPTY = 0.2
-"""Share of the scenes without anybody."""
+OVERLOOKED = 8 / 15
+"""Faces below the smallest down to this share of it may be found or not; smaller ones count as
+none."""
 WHOLE = 0.4
 """Share of the pictures behind scenes that are seen whole: what fills its picture, a ball before a
 wall, would else hardly ever be seen from edge to edge, as faces are."""
@@ -34,6 +30,27 @@ SMALLEST_WHOLE = 0.3
 """Height of the smallest of those, as a share of the scene's, if it is not too wide for that."""
 VISIBLE = 0.55
 """Share of a face that has to be seen; of one that is to be missed, at most half of that."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Where in a scene a face is, and how large."""
+
+    smallest: float
+    """Height of the smallest face that is to be found, as a share of the picture's."""
+    largest: float
+    middle: tuple[float, float]
+    """Of faces, on the average: across and down, as shares of the picture's sides."""
+    spread: tuple[float, float]
+    """Standard deviation of that."""
+    empty: float
+    """Share of the scenes without anybody."""
+
+
+WEBCAM = Framing(1 / 8, 1.1, (0.5, 0.48), (0.25, 0.22), 0.2)
+"""Somebody before a webcam is near the middle more often than at its edges."""
+CLOSE_LOOKS = Framing(1 / 4, 0.85, (0.5, 0.5), (0.09, 0.08), 0.45)
+"""What a detector sees when it looks closely at what may be a face, and often is none."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class WebcamScenes:
         size: tuple[int, int],
         seed: int = 0,
         chances: Sequence[float] | None = None,
+        framing: Framing = WEBCAM,
     ) -> None:
         """Compose scenes of these.
 
@@ -79,11 +97,13 @@ class WebcamScenes:
             size: height and width of the scenes.
             seed: of everything.
             chances: how often each background is drawn, beside the others; all alike if not given.
+            framing: where faces are.
         """
         self._pictures = pictures
         self._backgrounds = _Backgrounds(backgrounds, chances)
         self._size = size
         self._seed = seed
+        self._framing = framing
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -97,6 +117,7 @@ class WebcamScenes:
                 picture,
                 self._backgrounds,
                 self._size,
+                self._framing,
                 channel,
                 np.random.default_rng((self._seed, epoch, index)),
             )
@@ -107,8 +128,9 @@ class WebcamScenes:
         boxes, visible = shown[:, :4], shown[:, 4]
         share = boxes[:, 3] / self._size[0]
         clear = np.arange(len(shown)) < len(picture.boxes)
-        sought = clear & (share >= SMALLEST) & (visible >= VISIBLE)
-        doubtful = ~sought & (share >= OVERLOOKED) & (visible >= VISIBLE / 2)
+        smallest = self._framing.smallest
+        sought = clear & (share >= smallest) & (visible >= VISIBLE)
+        doubtful = ~sought & (share >= OVERLOOKED * smallest) & (visible >= VISIBLE / 2)
         return Scene(image, boxes[sought], boxes[doubtful])
 
 
@@ -138,16 +160,18 @@ class _Composition:
         picture: FacePicture,
         backgrounds: _Backgrounds,
         size: tuple[int, int],
+        framing: Framing,
         channel: int,
         rng: np.random.Generator,
     ) -> None:
         self._backgrounds = backgrounds
         self._size = size
+        self._framing = framing
         self._channel = channel
         canvas = self._background(rng)
         self._paste_pieces(canvas, rng, rng.poisson(0.7))
         shown: Float32Array = np.zeros((0, 5), np.float32)
-        if rng.random() >= EMPTY:
+        if rng.random() >= framing.empty:
             shown = self._paste_face(canvas, picture, rng)
         elif rng.random() < 0.5:
             shown = self._paste_face(canvas, picture, rng)
@@ -223,15 +247,15 @@ class _Composition:
         boxes = np.concatenate([picture.boxes, picture.doubtful])
         chosen = int(rng.integers(len(picture.boxes)))
         subject = boxes[chosen]
-        tallest = np.clip(ENLARGED * float(subject[3]) / height, SMALLEST, LARGEST)
-        tall = height * np.exp(rng.uniform(np.log(SMALLEST), np.log(tallest)))
+        framing = self._framing
+        tallest = np.clip(ENLARGED * float(subject[3]) / height, framing.smallest, framing.largest)
+        tall = height * np.exp(rng.uniform(np.log(framing.smallest), np.log(tallest)))
         scale = tall / subject[3]
         # Cameras and web sites squeeze 16:9 into 4:3, or into a square.
         stretch = float(np.exp(rng.normal(0, 0.12)))
         angle = np.deg2rad(np.clip(rng.normal(0, 11), -30, 30))
-        # Somebody before a webcam is near the middle more often than at its edges.
-        to_x = width * np.clip(rng.normal(0.5, 0.25), 0.02, 0.98)
-        to_y = height * np.clip(rng.normal(0.48, 0.22), 0.05, 0.95)
+        to_x = width * np.clip(rng.normal(framing.middle[0], framing.spread[0]), 0.02, 0.98)
+        to_y = height * np.clip(rng.normal(framing.middle[1], framing.spread[1]), 0.05, 0.95)
         image = picture.image[self._channel]
         shrunk = 1.0
         while scale / shrunk < 0.6 and min(image.shape) > 3:  # warping does not average

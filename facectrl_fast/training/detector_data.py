@@ -13,13 +13,21 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from facectrl_fast.dataset.faceless_parts import faceless_parts
 from facectrl_fast.dataset.folder import STRETCH, name_group
 from facectrl_fast.dataset.picture_file import load_picture
-from facectrl_fast.dataset.webcam_scenes import FacePicture, Scene, WebcamScenes
+from facectrl_fast.dataset.webcam_scenes import (
+    CLOSE_LOOKS,
+    WEBCAM,
+    FacePicture,
+    Scene,
+    WebcamScenes,
+)
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter, Problems, locate_set, read_wider
 from facectrl_fast.errors import UserError
 from facectrl_fast.training.engine import TrainingData, loader_workers
 from facectrl_fast.types import Box, Float32Array, PixelFormat, UInt8Array, holds_middle
+from facectrl_fast.vision.preprocess import Preprocessing
 from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
 
 LONGEST_SIDE = 320
@@ -30,6 +38,8 @@ LEAST_PIXELS = 8
 """Height of a face, in the picture as it is kept, that shows one; others may be found or not."""
 MOST_FACES = 128
 """Of a scene: a batch holds so many for each."""
+LEAST_ROWS = 64
+"""Of a part without faces, of a picture with some."""
 CAMERA = 3.0
 """Sides of the scenes that a finished model is judged by, in those that it is trained on: so much
 larger are a camera's frames. They show more of close faces, though no more than pictures keep."""
@@ -37,6 +47,14 @@ CAMERA_SCENES = 4
 """For each validation scene: few false boxes decide from which score on a box is a face."""
 HARD = 5.0
 """Times as often as others those backgrounds are drawn that mislead a detector."""
+MISTAKEN = 0.1
+"""Score from which on what a first look finds in a background is worth a close look."""
+MOST_MISTAKEN = 3
+"""Of a background."""
+LEAST_MISTAKEN = 16
+"""Sides in pixels of a cut."""
+MISTAKEN_CUT = Preprocessing(expansion=(1.6, 1.6))
+"""What of a background is shown of that: of such pieces parts are shown in turn."""
 VALIDATION_EPOCH = 1 << 40
 """Scenes of an epoch that training never reaches."""
 
@@ -192,6 +210,15 @@ def _held_back(groups: Sequence[str], share: float, rng: np.random.Generator) ->
     return held_back or {min(names, key=lambda name: sizes[name], default="")}
 
 
+def _without_faces(picture: FacePicture) -> Iterator[UInt8Array]:
+    """Its parts that show nobody: backgrounds as cameras see them."""
+    boxes = np.concatenate([picture.boxes, picture.doubtful]).tolist()
+    faces = [(x, y, width, height) for x, y, width, height in boxes]
+    rows, columns = picture.image.shape[1:]
+    for left, top, width, height in faceless_parts(rows, columns, faces, LEAST_ROWS):
+        yield picture.image[:, top : top + height, left : left + width]
+
+
 def _misleads(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
     """Whether one of some sensitive detectors sees what may be a face in a picture (c, h, w).
 
@@ -202,6 +229,16 @@ def _misleads(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
         for detector in detectors
         for face in detector.detect(*as_image(image))
     )
+
+
+def _mistaken(image: UInt8Array, searcher: SsdDetector) -> Iterator[UInt8Array]:
+    """What a first look takes for faces in a picture (c, h, w) without any, cut out."""
+    height, width = image.shape[1:]
+    for face in searcher.first_look(*as_image(image))[:MOST_MISTAKEN]:
+        if face.score >= MISTAKEN and holds_middle((0, 0, width, height), face.box):
+            left, top, wide, tall = MISTAKEN_CUT.crop_box(face.box, width, height)
+            if min(wide, tall) >= LEAST_MISTAKEN:
+                yield image[:, top : top + tall, left : left + wide]
 
 
 class SceneDataset(Dataset[Batch]):
@@ -268,6 +305,7 @@ class DetectorData(TrainingData):
         validation_share: float,
         seed: int,
         known: Sequence[SsdDetector] = (),
+        searcher: SsdDetector | None = None,
     ) -> None:
         """Split the pictures by the people or events that they show.
 
@@ -281,6 +319,8 @@ class DetectorData(TrainingData):
             validation_share: of the pictures.
             seed: of split, order and scenes.
             known: sensitive detectors; where they err there is more to learn (see ``HARD``).
+            searcher: one of them; train on what is seen when this one looks closely, also where its
+                first looks err.
 
         Raises:
             UserError: there are too few pictures or people.
@@ -308,21 +348,28 @@ class DetectorData(TrainingData):
         empty = [image for each in sets for image in each.backgrounds] + list(backgrounds)
         order = rng.permutation(len(empty))
         kept = round(validation_share * len(empty))
+        shown, unseen = [empty[i] for i in order[kept:]], [empty[i] for i in order[:kept]]
+        shown += [part for picture in training for part in _without_faces(picture)]
+        unseen += [part for picture in validation for part in _without_faces(picture)]
+        if searcher is not None:
+            shown += [cut for image in shown for cut in _mistaken(image, searcher)]
         self.counts = {
             "training_pictures": len(training),
             "validation_pictures": len(validation),
-            "training_backgrounds": len(empty) - kept,
-            "validation_backgrounds": kept,
+            "training_backgrounds": len(shown),
+            "validation_backgrounds": len(unseen),
         }
         self._size = size
         self._batch_size = batch_size
         self._steps = steps
         self._seed = seed
-        shown, unseen = [empty[i] for i in order[kept:]], [empty[i] for i in order[:kept]]
         chances = [HARD if _misleads(image, known) else 1.0 for image in shown]
         self.counts["hard_backgrounds"] = sum(chance > 1 for chance in chances)
-        self._training = WebcamScenes(training, shown, size, seed, chances)
-        self._validation = WebcamScenes(validation, unseen, size, seed)
+        framing = WEBCAM if searcher is None else CLOSE_LOOKS
+        self._training = WebcamScenes(training, shown, size, seed, chances, framing)
+        self._validation = WebcamScenes(validation, unseen, size, seed, framing=framing)
+        if searcher is not None:
+            size = searcher.description.height, searcher.description.width
         frame = round(CAMERA * size[0]), round(CAMERA * size[1])
         self._camera = WebcamScenes(validation, unseen, frame, seed)
         # Each set as often here, too: what is rare must count when the score is chosen.

@@ -53,6 +53,9 @@ class TinyDetector(nn.Module):
     need more than they need early layers.
     """
 
+    CHANNELS = 16, 32, 64
+    """After the first convolution, at the fine level, and at the coarse one."""
+
     def __init__(
         self, levels: Sequence[AnchorLevel], width: float = 1.0, channels: int = 1
     ) -> None:
@@ -64,7 +67,7 @@ class TinyDetector(nn.Module):
             channels: 1 for gray pictures, 3 for colour.
         """
         super().__init__()
-        a, b, c = (max(8, round(width * full / 8) * 8) for full in (16, 32, 64))
+        a, b, c = (max(8, round(width * full / 8) * 8) for full in self.CHANNELS)
         fine, coarse = levels
         self.to_fine = nn.Sequential(
             nn.Conv2d(channels, a, 5, 4, 2, bias=False),
@@ -85,6 +88,12 @@ class TinyDetector(nn.Module):
         coarse = self.to_coarse(fine)
         fine = self.mix(fine + self.grow(self.tell(coarse)))
         return [head(each) for head, each in zip(self.heads, (fine, coarse), strict=True)]
+
+
+class CloseDetector(TinyDetector):
+    """For close looks: it sees less at once, so that it can be wider."""
+
+    CHANNELS = 32, 48, 64
 
 
 class MobileNetV2Ssd(nn.Module):
@@ -133,6 +142,8 @@ class Architecture:
     input_size: tuple[int, int]
     """Width and height of the pictures that those sizes are for, and that are usual."""
     takes_weights: bool = False
+    looks_closely: bool = False
+    """For another detector, at what that doubts."""
 
     @property
     def multiple(self) -> int:
@@ -170,5 +181,6 @@ class Architecture:
 
 ARCHITECTURES = {
     "tiny": Architecture(TinyDetector, TINY_LEVELS, (208, 160)),
+    "close": Architecture(CloseDetector, TINY_LEVELS, (128, 160), looks_closely=True),
     "mobilenet-v2-ssd": Architecture(MobileNetV2Ssd, SSD_SIZES, (224, 224), takes_weights=True),
 }

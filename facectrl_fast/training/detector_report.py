@@ -49,8 +49,8 @@ def write_report(
         judgement: of that model, on the scenes.
         scenes: that it was judged by.
         history: of each evaluation, the losses and metrics.
-        known: average precision, on the scenes, of the detectors that it began with and learned
-            from.
+        known: average precision, on the scenes, of the detectors that it began with, learned from
+            and looks closely for.
         differ: what PyTorch and ONNX Runtime differ by.
         int8: what became of quantising it.
 
@@ -123,7 +123,8 @@ def detector_card(
         "|---|---|",
         f"| average precision at an overlap of {MATCHED:g} | {figures['average_precision']:.3f} |",
         *(
-            f"| that of {path}, which it began with or learned from | {precision:.3f} |"
+            f"| that of {path}, which it began with, learned from or looks closely for "
+            f"| {precision:.3f} |"
             for path, precision in known.items()
         ),
         f"| faces found | {figures['recall']:.1%} |",
@@ -144,8 +145,8 @@ def detector_card(
     ]
     if known:
         lines += [
-            "What it began with or learned from may have been trained on pictures that it is "
-            "judged by here, which flatters all of them.",
+            "Those may have been trained on pictures that it is judged by here, which flatters all "
+            "of them.",
             "",
         ]
     return "\n".join(lines)

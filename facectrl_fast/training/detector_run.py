@@ -19,7 +19,7 @@ from torch import nn
 
 from facectrl_fast import __version__
 from facectrl_fast.config import LEAST_SHARE
-from facectrl_fast.dataset.webcam_scenes import Scene
+from facectrl_fast.dataset.webcam_scenes import CLOSE_LOOKS, Scene
 from facectrl_fast.dataset.wider import FaceFilter
 from facectrl_fast.errors import UserError
 from facectrl_fast.evaluation.detection import DetectionJudgement, JudgedPicture
@@ -51,6 +51,7 @@ from facectrl_fast.training.engine import (
 from facectrl_fast.training.export import DisagreementError, to_onnx, write_checked
 from facectrl_fast.training.quantise import quantised, with_half_weights
 from facectrl_fast.types import Float32Array, UInt8Array
+from facectrl_fast.vision.anchor_network import AnchorNetwork
 from facectrl_fast.vision.anchors import CENTRE_STEP
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
@@ -101,7 +102,7 @@ class DetectorResult(RunResult):
     average_precision: float
     """At an overlap of a half, on the camera scenes (see ``DetectorData``)."""
     known: Mapping[Path, float]
-    """That of the detectors that it began with and learned from."""
+    """That of the detectors that it began with, learned from and looks closely for."""
 
 
 def train_detector(
@@ -114,6 +115,7 @@ def train_detector(
     weights: Path | None = None,
     progress_bar: bool = False,
     teacher: Path | None = None,
+    searcher: Path | None = None,
 ) -> DetectorResult:
     """Train on annotated pictures and write model and report into the folder ``out``.
 
@@ -127,6 +129,8 @@ def train_detector(
         weights: to start from: a detector's .onnx of the same layers, or the backbone's .pth.
         progress_bar: draw one on the terminal.
         teacher: a detector's .onnx file to learn from, too.
+        searcher: for an architecture that looks closely, the detector's .onnx file at whose doubts
+            it is to look.
 
     Raises:
         UserError: the pictures cannot be used, or ``out`` cannot be written or holds another run.
@@ -135,6 +139,8 @@ def train_detector(
     if weights is not None and weights.suffix != ".onnx":
         beginning, backbone = None, weights
     architecture = _architecture(options, backbone)
+    if architecture.looks_closely != (searcher is not None):
+        raise UserError("--doubts-of goes with --arch close, which looks closely for another")
     levels = architecture.levels(options.aspects, options.height)
     taught_by = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     lightning.seed_everything(options.seed, verbose=False)
@@ -142,15 +148,13 @@ def train_detector(
     if beginning is not None:
         begin_with(network, levels, beginning)
     # Opened now: what is trained for hours is judged beside them, whatever becomes of the files.
-    known = {
-        path: SsdDetector(path, LEAST_SHARE, sensitive=True)
-        for path in (beginning, teacher)
-        if path is not None
-    }
+    files = dict.fromkeys(path for path in (beginning, teacher, searcher) if path is not None)
+    alone = {path: _sensitive(path, path) for path in files}
+    known = {path: _sensitive(searcher or path, path) for path in files}
     # Workers compose the scenes, one a core. Set before they are forked: OpenCV waits in them for
     # threads that this process had.
     cv2.setNumThreads(1)
-    if options.architecture == "tiny":
+    if options.architecture != "mobilenet-v2-ssd":
         # They do half of the work: with a PyTorch thread on each of two cores as well, a step takes
         # 1.3 times as long.
         torch.set_num_threads(max(min(torch.get_num_threads(), (os.cpu_count() or 1) // 2), 1))
@@ -172,7 +176,8 @@ def train_detector(
         options.validation_scenes,
         options.validation_share,
         options.seed,
-        list(known.values()),
+        list(alone.values()),
+        None if searcher is None else alone[searcher],
     )
     if beginning is not None:
         measure_norms(network, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
@@ -180,6 +185,7 @@ def train_detector(
         "task": "detector",
         "weights": None if weights is None else digest(weights),
         "teacher": None if teacher is None else digest(teacher),
+        "searcher": None if searcher is None else digest(searcher),
         # With other pictures the split would be another, and show what was trained on; wherever
         # they lie.
         "pictures": _fingerprint(pictures, backgrounds),
@@ -210,11 +216,17 @@ def train_detector(
         options.height,
         options.width,
         options.channels,
-        face=round(options.height * LEAST_SHARE),  # so that searches look at what it was trained on
+        # So that searches look at what it was trained on.
+        face=round(options.height * (CLOSE_LOOKS.smallest if searcher else LEAST_SHARE)),
         data=counts,
         version=__version__,
     )
-    return _finish(module, description, data, out, known)
+    return _finish(module, description, data, out, known, searcher)
+
+
+def _sensitive(path: Path, close: Path) -> SsdDetector:
+    """A detector with that network for close looks, to be judged by all scores."""
+    return SsdDetector(path, LEAST_SHARE, sensitive=True, close=close)
 
 
 def _architecture(options: DetectorOptions, backbone: Path | None) -> Architecture:
@@ -261,6 +273,7 @@ def _finish(
     data: DetectorData,
     out: Path,
     known: Mapping[Path, SsdDetector],
+    searcher: Path | None,
 ) -> DetectorResult:
     """Export the best weights, choose the threshold and write the report.
 
@@ -269,7 +282,9 @@ def _finish(
         description: of its network.
         data: that it was trained on.
         out: the run's folder.
-        known: the sensitive detectors that it began with and learned from, to be judged as well.
+        known: the sensitive detectors that it began with, learned from and looks closely for, to be
+            judged as well.
+        searcher: the one that it looks closely for, if it does.
     """
     network = module.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     model = out / MODEL
@@ -292,7 +307,7 @@ def _finish(
     small, draft = quantised(proto, calibration), out / "int8.onnx"
     draft.write_bytes(small.SerializeToString())
     try:
-        fresh = [SsdDetector(path, LEAST_SHARE, sensitive=True) for path in (model, draft)]
+        fresh = [_sensitive(searcher or path, path) for path in (model, draft)]
         judgement, of_small, *of_known = judge_scenes(
             [*fresh, *known.values()], data.camera_scenes()
         )
@@ -357,12 +372,12 @@ def _int8_instead(
 
 def _time_share(model: Path, other: Path, batch: Float32Array) -> float:
     """Of a model's run, beside another's: medians of runs in turn, since machines slow down."""
-    detectors = [SsdDetector(path) for path in (model, other)]
+    networks = [AnchorNetwork(path) for path in (model, other)]
     took: list[list[float]] = [[], []]
     for _ in range(300):
-        for detector, times in zip(detectors, took, strict=True):
+        for network, times in zip(networks, took, strict=True):
             begun = time.perf_counter()
-            detector.run(batch)
+            network.run(batch)
             times.append(time.perf_counter() - begun)
     first, second = map(statistics.median, took)
     return first / second
@@ -400,12 +415,12 @@ def _as_onnx(network: nn.Module, description: DetectorDescription) -> onnx.Model
 
 def _disagreement(network: nn.Module, draft: Path, sample: np.ndarray) -> float:
     """Between the scores, and between the offsets as shares of an anchor's side."""
-    detector = SsdDetector(draft)
+    exported = AnchorNetwork(draft)
     apart = 0.0
     for picture in sample:
         with torch.no_grad():
             logits, offsets = flat(network(torch.from_numpy(picture[None])))
-        given = flat([torch.from_numpy(level) for level in detector.run(picture[None])])
+        given = flat([torch.from_numpy(level) for level in exported.run(picture[None])])
         # Of an anchor's side: so much do centres differ, and sizes by about twice that.
         moved = CENTRE_STEP * (offsets - given[1])
         for difference in (logits.sigmoid() - given[0].sigmoid(), moved):

@@ -13,9 +13,9 @@ import torch
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.training.detector_loss import flat
+from facectrl_fast.vision.anchor_network import AnchorNetwork
 from facectrl_fast.vision.anchors import AnchorLevel
 from facectrl_fast.vision.detect import check_file
-from facectrl_fast.vision.ssd import SsdDetector
 
 
 class DetectorTeacher:
@@ -33,8 +33,8 @@ class DetectorTeacher:
             UserError: there is no such file, or its lessons do not fit.
         """
         check_file(path)
-        self._detector = SsdDetector(path)
-        known = self._detector.description
+        self._network = AnchorNetwork(path)
+        known = self._network.description
         if known.channels != channels or known.levels != tuple(levels):
             raise UserError(
                 f"{path} cannot teach: it has other anchors, or another number of channels; check "
@@ -51,6 +51,6 @@ class DetectorTeacher:
             (n, anchors) in [0, 1], in the same place.
         """
         # One by one: that is what its file takes.
-        outputs = [self._detector.run(picture[None]) for picture in pictures.cpu().numpy()]
+        outputs = [self._network.run(picture[None]) for picture in pictures.cpu().numpy()]
         levels = [torch.from_numpy(np.concatenate(level)) for level in zip(*outputs, strict=True)]
         return flat(levels)[0].sigmoid().to(pictures.device)

@@ -12,9 +12,9 @@ from torch import nn
 
 from facectrl_fast.errors import UserError
 from facectrl_fast.types import Float32Array
+from facectrl_fast.vision.anchor_network import AnchorNetwork
 from facectrl_fast.vision.anchors import AnchorLevel
 from facectrl_fast.vision.detect import check_file
-from facectrl_fast.vision.ssd import SsdDetector
 
 
 def begin_with(network: nn.Module, levels: Sequence[AnchorLevel], path: Path) -> None:
@@ -29,7 +29,7 @@ def begin_with(network: nn.Module, levels: Sequence[AnchorLevel], path: Path) ->
         UserError: there is no such file, it is no face detector of ours, or it does not fit.
     """
     check_file(path)
-    known = SsdDetector(path).description.levels
+    known = AnchorNetwork(path).description.levels
     if [(each.stride, each.aspects) for each in known] != [
         (each.stride, each.aspects) for each in levels
     ]:

@@ -5,8 +5,9 @@
 DATA is the folder with lfw/, wider/, beauty/, headphones/, faceness/ and models/ (YuNet, which says
 where the faces of pictures without annotations are). BACKGROUNDS is any folder of pictures, and of
 archives of them: those are used in which YuNet sees no face and whose names tell of none, and of
-copies one. WORK gets the prepared pictures and the training run, which goes on after a kill. The
-detector that ships so far is the teacher, and is replaced at the end where that run's is better.
+copies one. WORK gets the prepared pictures and two training runs, which go on after a kill: of the
+detector, and of what looks closely for it. Those that ship so far are the teachers, and are
+replaced where a run's is better.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from facectrl_fast.dataset.picture_file import decode_picture, load_picture
 from facectrl_fast.dataset.wider import SUFFIXES, FaceFilter
 from facectrl_fast.errors import UserError
 from facectrl_fast.files import whole_file
-from facectrl_fast.models import PACKAGED_DETECTOR
+from facectrl_fast.models import PACKAGED_CLOSE_LOOKS, PACKAGED_DETECTOR
 from facectrl_fast.training.detector_data import LONGEST_SIDE
+from facectrl_fast.training.detector_network import ARCHITECTURES
 from facectrl_fast.training.detector_run import DetectorOptions, train_detector
 from facectrl_fast.training.engine import MODEL, REPORT
 from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
@@ -180,6 +182,50 @@ def _once(out: Path, make: Callable[[Path], None]) -> Path:
     return out
 
 
+def _train_successor(
+    packaged: Path, run: Path, sets: Sequence[Path], faceless: Path, architecture: str, steps: int
+) -> bool:
+    """Train one, and let it replace the packaged file where it is better.
+
+    Returns:
+        Whether there was something to train.
+
+    Raises:
+        UserError: the pictures cannot be used.
+        OSError: something cannot be written.
+    """
+    if (run / REPORT).exists():
+        print(
+            f"package_detector: {run} holds a finished run: take its {MODEL} by hand if its "
+            f"{REPORT} says that it is better, or remove it to train anew",
+            file=sys.stderr,
+        )
+        return False
+    shape = ARCHITECTURES[architecture]
+    width, height = shape.input_size
+    result = train_detector(
+        sets,
+        [faceless],
+        run,
+        DetectorOptions(architecture, height, width, steps=steps),
+        FaceFilter(),
+        lambda line: print(line, flush=True),
+        progress_bar=sys.stderr.isatty(),
+        teacher=packaged,
+        searcher=PACKAGED_DETECTOR if shape.looks_closely else None,
+    )
+    before = result.known[packaged]
+    better = result.average_precision > before
+    if better:
+        with whole_file(packaged) as draft:
+            shutil.copyfile(result.model, draft)
+    print(
+        f"{packaged} is {'new' if better else 'kept'}: average precision "
+        f"{result.average_precision:.3f}, before {before:.3f}; see {result.report}"
+    )
+    return True
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line; returns the exit status."""
     if len(arguments) != 3:
@@ -188,46 +234,24 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     data, backgrounds, work = map(Path, arguments)
     yunet = data / "models" / "face_detection_yunet_2023mar.onnx"
-    run = work / "tiny"
-    if (run / REPORT).exists():
-        print(
-            f"package_detector: {run} holds a finished run: take its {MODEL} by hand if its "
-            f"{REPORT} says that it is better, or remove it to train anew",
-            file=sys.stderr,
-        )
-        return 1
     try:
         folders = [data / "beauty" / "Images", data / "headphones"]
         portraits = _once(work / "portraits", partial(label_portraits, folders, yunet))
         faceness = data / "faceness" / "faces_bgr64.npz"
         gather = partial(gather_backgrounds, backgrounds, faceness, yunet)
         faceless = _once(work / "faceless", gather)
-        result = train_detector(
-            [data / "lfw" / "gray160_bbx_gt.txt", data / "wider", portraits],
-            [faceless],
-            run,
-            DetectorOptions(steps=60_000),
-            FaceFilter(),
-            lambda line: print(line, flush=True),
-            progress_bar=sys.stderr.isatty(),
-            teacher=PACKAGED_DETECTOR,
-        )
-        before = result.known[PACKAGED_DETECTOR]
-        better = result.average_precision > before
-        if better:
-            with whole_file(PACKAGED_DETECTOR) as draft:
-                shutil.copyfile(result.model, draft)
+        sets = [data / "lfw" / "gray160_bbx_gt.txt", data / "wider", portraits]
+        trained = [
+            _train_successor(PACKAGED_DETECTOR, work / "tiny", sets, faceless, "tiny", 60_000),
+            _train_successor(PACKAGED_CLOSE_LOOKS, work / "close", sets, faceless, "close", 30_000),
+        ]
     except OSError as error:
         print(f"package_detector: {error}", file=sys.stderr)
         return 1
     except UserError as error:
         print(f"package_detector: {error}", file=sys.stderr)
         return error.status
-    print(
-        f"{PACKAGED_DETECTOR} is {'new' if better else 'kept'}: average precision "
-        f"{result.average_precision:.3f}, before {before:.3f}; see {result.report}"
-    )
-    return 0
+    return 0 if any(trained) else 1
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ import pytest
 
 from facectrl_fast.dataset import webcam_scenes
 from facectrl_fast.dataset.webcam_scenes import (
+    CLOSE_LOOKS,
     ENLARGED,
-    SMALLEST,
     SMALLEST_WHOLE,
+    WEBCAM,
     WHOLE,
     FacePicture,
     WebcamScenes,
@@ -59,7 +60,7 @@ def test_scenes_have_the_size_and_boxes_of_faces_that_are_seen():
             ]
             if inside.size:
                 brighter.append(inside.mean() > scene.image.mean())
-    assert min(heights) >= SMALLEST
+    assert min(heights) >= WEBCAM.smallest
     assert max(heights) > 0.75
     # Squeezed or not, larger than twice what its picture shows it would be a blur.
     assert max(enlarged) == pytest.approx(ENLARGED, rel=0.1)
@@ -155,4 +156,21 @@ def test_a_face_too_small_to_enlarge_is_shown_as_small_as_faces_get():
     scenes = WebcamScenes([tiny], [], (192, 256))
     shown = [box for epoch in range(20) for box in scenes.scene(epoch, 0).boxes]
     assert shown
-    assert max(box[3] for box in shown) < 1.5 * SMALLEST * 192
+    assert max(box[3] for box in shown) < 1.5 * WEBCAM.smallest * 192
+
+
+def test_a_close_look_shows_a_face_in_its_middle_or_none():
+    large = FacePicture(
+        np.full((1, 240, 200), 90, np.uint8), np.array([[60, 60, 75, 100]], np.float32), NONE
+    )
+    scenes = WebcamScenes([large], backgrounds(), (160, 128), framing=CLOSE_LOOKS)
+    shown = [scenes.scene(epoch, 0).boxes for epoch in range(200)]
+    boxes = np.concatenate(shown)
+    heights = boxes[:, 3] / 160
+    assert CLOSE_LOOKS.smallest <= heights.min() < 0.3
+    assert 0.7 < np.quantile(heights, 0.95) < 1
+    middles = (boxes[:, :2] + boxes[:, 2:] / 2) / (128, 160)
+    np.testing.assert_allclose(middles.mean(0), CLOSE_LOOKS.middle, atol=0.03)
+    np.testing.assert_allclose(middles.std(0), CLOSE_LOOKS.spread, atol=0.03)
+    nobody = np.mean([len(each) == 0 for each in shown])
+    assert CLOSE_LOOKS.empty - 0.1 < nobody < CLOSE_LOOKS.empty + 0.25

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,11 +17,17 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test
 import onnx  # noqa: E402
 
 from facectrl_fast.cli import main  # noqa: E402
-from facectrl_fast.dataset import webcam_scenes  # noqa: E402
+from facectrl_fast.dataset.faceless_parts import faceless_parts  # noqa: E402
+from facectrl_fast.dataset.webcam_scenes import WEBCAM, FacePicture  # noqa: E402
 from facectrl_fast.dataset.wider import FaceFilter  # noqa: E402
 from facectrl_fast.models import PACKAGED_MODEL  # noqa: E402
 from facectrl_fast.training import detector_run  # noqa: E402
-from facectrl_fast.training.detector_data import DetectorData, read_set  # noqa: E402
+from facectrl_fast.training.detector_data import (  # noqa: E402
+    LEAST_ROWS,
+    DetectorData,
+    PictureSet,
+    read_set,
+)
 from facectrl_fast.training.detector_loss import (  # noqa: E402
     Anchors,
     detector_loss,
@@ -32,8 +40,9 @@ from facectrl_fast.training.detector_teacher import DetectorTeacher  # noqa: E40
 from facectrl_fast.training.detector_weights import begin_with, measure_norms  # noqa: E402
 from facectrl_fast.training.quantise import quantised  # noqa: E402
 from facectrl_fast.types import Face, PixelFormat, overlap  # noqa: E402
+from facectrl_fast.vision.anchor_network import Picture  # noqa: E402
 from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
-from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector, _Picture  # noqa: E402
+from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector  # noqa: E402
 from tests.runs import noted_inputs  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -172,7 +181,7 @@ def test_a_close_look_in_colour_sees_the_part_that_it_is_for(wider, tmp_path, mo
     image = np.zeros((200, 300, 3), np.uint8)
     image[50:150, 100:200] = (255, 102, 51)
     shown = noted_inputs(monkeypatch, lambda array: array[0].mean((1, 2)))
-    picture = _Picture(image, PixelFormat.BGR24, 300, 200, 10)
+    picture = Picture(image, PixelFormat.BGR24, 300, 200, 10)
     detector._looked_at_closely(picture, Face((120, 70, 60, 60), 0.5))
     np.testing.assert_allclose(shown, [[1, 0.4, 0.2]], atol=1e-3)
 
@@ -256,6 +265,51 @@ def test_a_training_goes_on_from_a_model(wider, tmp_path, never_int8, capsys):
     assert "differs in" in capsys.readouterr().err
 
 
+def test_a_network_that_looks_closely_for_another_is_trained_and_used_beside_it(
+    wider, tmp_path, never_int8, capsys
+):
+    searcher = tmp_path / "faces/model.onnx"
+    assert main(arguments(wider, searcher.parent, steps=400, every=200)) == 0
+    more = ["--arch", "close", "--doubts-of", str(searcher)]
+    assert main(arguments(wider, tmp_path / "close", *more)) == 0
+    printed = capsys.readouterr().out
+    beside = tmp_path / "faces/model.close.onnx"
+    assert f"to use it, copy {tmp_path}/close/model.onnx to {beside}" in printed
+    assert f"that of {searcher} " in printed
+    alone = SsdDetector(searcher)
+    shutil.copy(tmp_path / "close/model.onnx", beside)
+    both = SsdDetector(searcher)
+    assert both.used_score == SsdDetector(beside).description.score
+    assert both.used_score != alone.used_score
+    assert SsdDetector(beside).description.network == "close"
+
+
+def test_only_what_looks_closely_is_told_for_whom(wider, tmp_path, capsys):
+    assert main(arguments(wider, tmp_path / "run", "--doubts-of", "tiny")) == 1
+    assert "--doubts-of goes with --arch close" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_first_look_takes_for_faces_is_cut_out_to_be_looked_at_closely(wider):
+    pictures = read_set(wider, FaceFilter(), 1, 320, print)
+    plain = [np.full((1, 100, 120), 90, np.uint8)] * 20
+
+    class Searcher(SsdDetector):
+        """Takes the same places of every picture for faces, fewer than it finds surely."""
+
+        def first_look(self, image, pixel_format):
+            boxes = [(30, 30, 20, 30), (60, 20, 20, 30), (500, 0, 20, 30), (90, 80, 2, 3)]
+            return [Face(box, 0.3) for box in boxes] + [Face(boxes[0], 0.05)]
+
+    searcher = Searcher()
+    given = [pictures], plain, (64, 96), 16, 2, 10, 0.1, 0, [searcher]
+    count = DetectorData(*given).counts["training_backgrounds"]
+    # Neither those outside of the picture, nor what is hardly to be seen, nor those that score low.
+    assert DetectorData(*given, searcher).counts["training_backgrounds"] == 3 * count
+    frames = DetectorData(*given, searcher).camera_scenes()
+    assert next(frames).image.shape == (1, 480, 624)  # as the searcher is judged by
+
+
 def test_no_training_begins_with_int8(wider, tmp_path, never_int8, capsys):
     plain, small = tmp_path / "plain/model.onnx", tmp_path / "small.onnx"
     assert main(arguments(wider, plain.parent, steps=1, every=1)) == 0
@@ -299,12 +353,27 @@ def test_backgrounds_in_which_a_known_detector_errs_are_drawn_more_often(wider, 
     alike = DetectorData([pictures], [*hard, *plain], (64, 96), 16, 2, 10, 0.1, 0)
     assert alike.counts["hard_backgrounds"] == 0
     # Where nobody is, only these backgrounds are bright.
-    monkeypatch.setattr(webcam_scenes, "EMPTY", 1.0)
+    for each in (data, alike):
+        monkeypatch.setattr(each._training, "_framing", replace(WEBCAM, empty=1.0))
     bright = [
         np.mean([scene.image.max() > 180 for scene in each.training_scenes(300)])
         for each in (data, alike)
     ]
     assert bright[0] > bright[1] + 0.1
+
+
+def test_what_is_around_people_serves_as_background_on_their_side_of_the_split():
+    image = np.full((1, 200, 300), 90, np.uint8)
+    box = np.array([[20, 20, 40, 50]], np.float32)
+    pictures = PictureSet(
+        [FacePicture(image, box, np.zeros((0, 4), np.float32)) for _ in range(40)],
+        [f"person {number % 10}" for number in range(40)],
+    )
+    data = DetectorData([pictures], [], (64, 96), 16, 2, 10, 0.1, 0)
+    parts = len(faceless_parts(200, 300, [(20, 20, 40, 50)], LEAST_ROWS))
+    assert parts > 0
+    for side in ("training", "validation"):
+        assert data.counts[f"{side}_backgrounds"] == parts * data.counts[f"{side}_pictures"] > 0
 
 
 def test_weights_that_bear_no_rounding_are_stored_as_they_are(wider, tmp_path, monkeypatch):

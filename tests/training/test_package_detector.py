@@ -23,28 +23,43 @@ pytestmark = pytest.mark.train
     ],
 )
 def test_the_better_one_ships(tmp_path, monkeypatch, capsys, precision, kept, told):
-    packaged = tmp_path / "faces.onnx"
-    packaged.write_bytes(b"packaged")
+    """Of the detector, and of what looks closely for it."""
+    packaged = tmp_path / "faces.onnx", tmp_path / "faces.close.onnx"
+    trained = []
 
-    def trained(sets, negatives, out, *_, **options):
-        assert options["teacher"] == packaged
+    def train(sets, negatives, out, options, *_, teacher, searcher, **__):
+        trained.append((options.architecture, (options.width, options.height), teacher, searcher))
         out.mkdir()
         (out / "model.onnx").write_bytes(b"successor")
-        report = out / "report.html"
-        return DetectorResult(out / "model.onnx", report, 0.0, precision, {packaged: 0.91})
+        (out / "report.html").touch()
+        return DetectorResult(
+            out / "model.onnx", out / "report.html", 0.0, precision, {teacher: 0.91}
+        )
 
-    monkeypatch.setattr(package_detector, "PACKAGED_DETECTOR", packaged)
-    monkeypatch.setattr(package_detector, "train_detector", trained)
+    for path in packaged:
+        path.write_bytes(b"packaged")
+    monkeypatch.setattr(package_detector, "PACKAGED_DETECTOR", packaged[0])
+    monkeypatch.setattr(package_detector, "PACKAGED_CLOSE_LOOKS", packaged[1])
+    monkeypatch.setattr(package_detector, "train_detector", train)
     for name in ("portraits", "faceless"):  # prepared before
         (tmp_path / "work" / name).mkdir(parents=True)
     arguments = [str(tmp_path / name) for name in ("data", "backgrounds", "work")]
     assert package_detector.main(arguments) == 0
-    assert packaged.read_bytes() == kept
-    assert told in capsys.readouterr().out
+    assert trained == [
+        ("tiny", (208, 160), packaged[0], None),
+        ("close", (128, 160), packaged[1], packaged[0]),
+    ]
+    assert [path.read_bytes() for path in packaged] == [kept, kept]
+    assert capsys.readouterr().out.count(told) == 2
     # What a finished run made is not trained anew, nor lost.
-    (tmp_path / "work/tiny/report.html").touch()
     assert package_detector.main(arguments) == 1
-    assert "work/tiny holds a finished run: take its model.onnx" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    for name in ("tiny", "close"):
+        assert f"work/{name} holds a finished run: take its model.onnx" in told
+    # What was killed in between goes on.
+    (tmp_path / "work/close").rename(tmp_path / "work/away")
+    assert package_detector.main(arguments) == 0
+    assert len(trained) == 3
 
 
 def test_backgrounds_are_pictures_and_those_of_archives_but_no_links_and_drawn_faces(tmp_path):

@@ -7,8 +7,14 @@ import onnx
 import pytest
 
 from facectrl_fast.errors import UserError
-from facectrl_fast.models import PACKAGED_DETECTOR, PACKAGED_MODEL
+from facectrl_fast.models import PACKAGED_CLOSE_LOOKS, PACKAGED_DETECTOR, PACKAGED_MODEL
 from facectrl_fast.types import Face, PixelFormat
+from facectrl_fast.vision.anchor_network import (
+    MOST_PIXELS,
+    MOST_SIDE,
+    MOST_SIZES,
+    Picture,
+)
 from facectrl_fast.vision.anchors import AnchorLevel
 from facectrl_fast.vision.detect import open_detector
 from facectrl_fast.vision.detector_file import DetectorDescription
@@ -17,12 +23,8 @@ from facectrl_fast.vision.ssd import (
     ANOTHER,
     MOST_DOUBTS,
     MOST_ENLARGED,
-    MOST_PIXELS,
-    MOST_SIDE,
-    MOST_SIZES,
     SURE,
     SsdDetector,
-    _Picture,
 )
 from tests.pictures import convert, empty_room, face_in_portrait, overlap, portrait
 from tests.runs import noted_inputs
@@ -45,7 +47,7 @@ def test_it_is_the_default():
 
 
 def test_it_is_small():
-    assert PACKAGED_DETECTOR.stat().st_size <= 300_000
+    assert sum(each.stat().st_size for each in (PACKAGED_DETECTOR, PACKAGED_CLOSE_LOOKS)) <= 300_000
 
 
 @pytest.mark.parametrize("least_share", [1 / 6, 0.3, 0.5])
@@ -61,7 +63,7 @@ def test_what_is_smaller_than_asked_for_is_searched_for_in_less(least_share):
 @pytest.mark.parametrize(("share_of_least", "faces"), [(0.95, 1), (0.85, 0)])
 def test_a_face_that_is_just_large_enough_may_be_drawn_a_little_small(share_of_least, faces):
     detector = SsdDetector()
-    detector._look = lambda *_: [Face((200, 100, 80, share_of_least * 120), 0.9)]
+    detector._searched = lambda *_: [Face((200, 100, 80, share_of_least * 120), 0.9)]
     found = detector.detect(empty_room(), PixelFormat.BGR24, 120 / 480)
     assert len(found) == faces
 
@@ -109,20 +111,61 @@ def test_what_is_doubtful_is_looked_at_closely(monkeypatch, pixel_format, shift)
     assert 2 <= len(seen) <= 1 + MOST_DOUBTS
 
 
-@pytest.mark.parametrize(("above", "times"), [(0.01, 1), (-0.01, 2)])
-def test_of_a_face_that_was_just_there_less_is_enough(monkeypatch, above, times):
+@pytest.mark.parametrize(("above", "close_looks"), [(0.01, 0), (-0.01, 1)])
+def test_of_a_face_that_was_just_there_less_is_enough(monkeypatch, above, close_looks):
     """What scores like a face is one; what does not is looked at closely, as ever."""
     detector = SsdDetector()
     looked = []
-    answers = iter([[Face(BIG, detector.used_score + above)], [Face(BIG, 0.9)]])
 
-    def look(*arguments):
-        looked.append(arguments)
-        return next(answers)
+    def look_closely(_, face):
+        looked.append(face)
+        return Face(BIG, 0.9)
 
-    monkeypatch.setattr(detector, "_look", look)
+    found = [Face(BIG, detector.used_score + above)]
+    monkeypatch.setattr(detector, "_searched", lambda *_: found)
+    monkeypatch.setattr(detector, "_looked_at_closely", look_closely)
     assert len(detector.find_again(empty_room(), PixelFormat.BGR24)) == 1
-    assert len(looked) == times
+    assert len(looked) == close_looks
+
+
+def seeing_nothing(path):
+    """The packaged detector with scores that are all low, and another threshold."""
+    model = onnx.load(PACKAGED_DETECTOR)
+    for array in model.graph.initializer:
+        if array.name.startswith("heads") and "bias" in array.name:
+            values = onnx.numpy_helper.to_array(array)
+            array.CopyFrom(onnx.numpy_helper.from_array(values - np.float32(50), array.name))
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    entries["thresholds"] = json.dumps({"score": 0.61, "overlap": 0.3})
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, entries)
+    onnx.save(model, path)
+
+
+def test_a_network_beside_the_detector_s_looks_closely_for_it(tmp_path):
+    image = (portrait(0.8) * 0.3).astype(np.uint8)
+    path = tmp_path / "some.onnx"
+    path.write_bytes(PACKAGED_DETECTOR.read_bytes())
+    alone = SsdDetector(path)
+    assert len(alone.detect(image, PixelFormat.BGR24)) == 1
+    seeing_nothing(tmp_path / "some.close.onnx")
+    blind = SsdDetector(path)
+    assert blind.detect(image, PixelFormat.BGR24) == []
+    # What is sure needs no close look, which else decides, by its own threshold.
+    assert blind.detect(portrait(1.8), PixelFormat.BGR24)[0].score >= SURE
+    assert blind.used_score == 0.61
+    assert SsdDetector(path, close=path).used_score == alone.used_score
+    (tmp_path / "some.close.onnx").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"some\.close\.onnx is not a usable ONNX model"):
+        SsdDetector(path)
+
+
+def test_a_first_look_leaves_doubts():
+    detector = SsdDetector()
+    image = (portrait(0.8) * 0.3).astype(np.uint8)
+    likeliest = detector.first_look(image, PixelFormat.BGR24)[0]
+    assert overlap(likeliest.box, face_in_portrait(0.8)) > 0.5
+    assert likeliest.score < SURE < detector.detect(image, PixelFormat.BGR24)[0].score
 
 
 def test_what_looks_like_a_face_from_afar_alone_is_none(monkeypatch):
@@ -145,7 +188,7 @@ def test_what_looks_like_a_face_from_afar_alone_is_none(monkeypatch):
 def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, times):
     detector = SsdDetector()
     seen = looks(monkeypatch)
-    picture = _Picture(portrait(0.8), PixelFormat.BGR24, 640, 480, least)
+    picture = Picture(portrait(0.8), PixelFormat.BGR24, 640, 480, least)
     detector._decided(picture, [Face(face_in_portrait(0.8), 0.5)], SURE)
     assert len(seen) == times
 
@@ -154,7 +197,7 @@ def test_what_is_much_too_small_is_not_looked_at_closely(monkeypatch, least, tim
 def test_little_of_a_face_is_not_enlarged_without_end(monkeypatch, height, rows):
     detector = SsdDetector()
     seen = looks(monkeypatch)
-    picture = _Picture(empty_room(), PixelFormat.BGR24, 640, 480, height)
+    picture = Picture(empty_room(), PixelFormat.BGR24, 640, 480, height)
     detector._looked_at_closely(picture, Face((300, 200, 0.8 * height, height), 0.5))
     assert seen == [pytest.approx(rows, abs=detector.description.multiple / 2)]
 
@@ -164,7 +207,7 @@ def decided(monkeypatch, found, close_looks, sensitive=False):
     detector = SsdDetector(sensitive=sensitive)
     answers = iter(close_looks)
     monkeypatch.setattr(detector, "_looked_at_closely", lambda *_: next(answers))
-    monkeypatch.setattr(detector, "_look", lambda *_: found)
+    monkeypatch.setattr(detector, "_searched", lambda *_: found)
     return detector.detect(empty_room(), PixelFormat.BGR24)
 
 
@@ -216,7 +259,7 @@ def test_doubts_have_an_end(monkeypatch):
 
 def test_a_box_of_no_shape_makes_no_endless_input(monkeypatch):
     detector = SsdDetector()
-    picture = _Picture(empty_room(), PixelFormat.BGR24, 640, 480, 80)
+    picture = Picture(empty_room(), PixelFormat.BGR24, 640, 480, 80)
     sizes = []
 
     def noted(self):
@@ -251,7 +294,7 @@ def test_any_size_of_picture_will_do(size):
 def test_rows_left_out_of_a_large_picture_are_not_missed(monkeypatch, pixel_format):
     image = convert(portrait(4, size=(1920, 1440)), pixel_format)
     some = SsdDetector().detect(image, pixel_format)[0]
-    monkeypatch.setattr("facectrl_fast.vision.ssd.ROWS_READ", 100)
+    monkeypatch.setattr("facectrl_fast.vision.anchor_network.ROWS_READ", 100)
     every = SsdDetector().detect(image, pixel_format)[0]
     assert (some == every) == (pixel_format is PixelFormat.NV12)
     assert overlap(some.box, every.box) > 0.97
@@ -262,7 +305,7 @@ def test_many_sizes_do_not_pile_up():
     detector = SsdDetector()
     for height in range(40, 400, 8):
         detector.detect(empty_room((300, height)), PixelFormat.BGR24, 0.1)
-    assert len(detector._inputs) <= MOST_SIZES
+    assert len(detector._network._inputs) <= MOST_SIZES
 
 
 def test_metadata_comes_back():
