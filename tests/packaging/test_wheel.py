@@ -78,6 +78,7 @@ def test_types_and_models_ship_and_sources_do_not(built):
     names = zipfile.ZipFile(built["wheel"]).namelist()
     assert {"facectrl_fast/py.typed", "facectrl_fast/_native.pyi"} <= set(names)
     assert "facectrl_fast/models/faces.onnx" in names
+    assert "facectrl_fast/models/faces.close.onnx" in names
     assert not [name for name in names if name.endswith((".pyx", ".cpp", ".hpp"))]
     assert not [name for name in names if name.startswith(("tests/", "bench/"))]
 
