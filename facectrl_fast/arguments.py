@@ -498,8 +498,8 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         "--weights",
         type=_detector,
         metavar="FILE",
-        help="what to begin with: a detector's .onnx of the same layers ('tiny': the packaged "
-        "one), or for mobilenet-v2-ssd torchvision's weights (.pth); random ones by default",
+        help="what to begin with: a detector's .onnx of the same layers ('tiny', 'close': the "
+        "packaged ones), or for mobilenet-v2-ssd torchvision's weights (.pth); random ones by default",
     )
     task.add_argument(
         "--teacher",

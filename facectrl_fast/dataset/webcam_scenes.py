@@ -39,18 +39,22 @@ class Framing:
     smallest: float
     """Height of the smallest face that is to be found, as a share of the picture's."""
     largest: float
+    """That of the largest, if they are not squeezed."""
     middle: tuple[float, float]
     """Of faces, on the average: across and down, as shares of the picture's sides."""
     spread: tuple[float, float]
     """Standard deviation of that."""
     empty: float
     """Share of the scenes without anybody."""
+    anywhere: float = 0.0
+    """Share of the faces that lie anywhere instead."""
 
 
 WEBCAM = Framing(1 / 8, 1.1, (0.5, 0.48), (0.25, 0.22), 0.2)
 """Somebody before a webcam is near the middle more often than at its edges."""
-CLOSE_LOOKS = Framing(1 / 4, 0.85, (0.5, 0.5), (0.09, 0.08), 0.45)
-"""What a detector sees when it looks closely at what may be a face, and often is none."""
+CLOSE_LOOKS = Framing(1 / 4, 0.85, (0.5, 0.5), (0.09, 0.08), 0.45, anywhere=0.3)
+"""What a detector sees when it looks closely at what may be a face, and often is none; at the edge
+of a picture it sees less on one side."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +260,8 @@ class _Composition:
         angle = np.deg2rad(np.clip(rng.normal(0, 11), -30, 30))
         to_x = width * np.clip(rng.normal(framing.middle[0], framing.spread[0]), 0.02, 0.98)
         to_y = height * np.clip(rng.normal(framing.middle[1], framing.spread[1]), 0.05, 0.95)
+        if rng.random() < framing.anywhere:
+            to_x, to_y = width * rng.uniform(0.02, 0.98), height * rng.uniform(0.05, 0.95)
         image = picture.image[self._channel]
         shrunk = 1.0
         while scale / shrunk < 0.6 and min(image.shape) > 3:  # warping does not average

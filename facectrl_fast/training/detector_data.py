@@ -48,7 +48,7 @@ CAMERA_SCENES = 4
 HARD = 5.0
 """Times as often as others those backgrounds are drawn that mislead a detector."""
 MISTAKEN = 0.1
-"""Score from which on what a first look finds in a background is worth a close look."""
+"""Score from which on it is worth a close look, what a first look finds in a background."""
 MOST_MISTAKEN = 3
 """Of a background."""
 LEAST_MISTAKEN = 16
@@ -231,14 +231,16 @@ def _misleads(image: UInt8Array, detectors: Sequence[SsdDetector]) -> bool:
     )
 
 
-def _mistaken(image: UInt8Array, searcher: SsdDetector) -> Iterator[UInt8Array]:
+def _mistaken(image: UInt8Array, searcher: SsdDetector) -> list[UInt8Array]:
     """What a first look takes for faces in a picture (c, h, w) without any, cut out."""
     height, width = image.shape[1:]
-    for face in searcher.first_look(*as_image(image))[:MOST_MISTAKEN]:
+    cuts = []
+    for face in searcher.first_look(*as_image(image)):
         if face.score >= MISTAKEN and holds_middle((0, 0, width, height), face.box):
             left, top, wide, tall = MISTAKEN_CUT.crop_box(face.box, width, height)
             if min(wide, tall) >= LEAST_MISTAKEN:
-                yield image[:, top : top + tall, left : left + wide]
+                cuts.append(image[:, top : top + tall, left : left + wide])
+    return cuts[:MOST_MISTAKEN]
 
 
 class SceneDataset(Dataset[Batch]):
@@ -351,13 +353,15 @@ class DetectorData(TrainingData):
         shown, unseen = [empty[i] for i in order[kept:]], [empty[i] for i in order[:kept]]
         shown += [part for picture in training for part in _without_faces(picture)]
         unseen += [part for picture in validation for part in _without_faces(picture)]
+        judging = unseen  # whole frames are before these alone
         if searcher is not None:
             shown += [cut for image in shown for cut in _mistaken(image, searcher)]
+            unseen = unseen + [cut for image in unseen for cut in _mistaken(image, searcher)]
         self.counts = {
             "training_pictures": len(training),
             "validation_pictures": len(validation),
             "training_backgrounds": len(shown),
-            "validation_backgrounds": len(unseen),
+            "validation_backgrounds": len(judging),
         }
         self._size = size
         self._batch_size = batch_size
@@ -371,7 +375,7 @@ class DetectorData(TrainingData):
         if searcher is not None:
             size = searcher.description.height, searcher.description.width
         frame = round(CAMERA * size[0]), round(CAMERA * size[1])
-        self._camera = WebcamScenes(validation, unseen, frame, seed)
+        self._camera = WebcamScenes(validation, judging, frame, seed)
         # Each set as often here, too: what is rare must count when the score is chosen.
         some = [each for each in validation_sets if each]
         turns = [(some[k % len(some)], k // len(some)) for k in range(validation_scenes)]

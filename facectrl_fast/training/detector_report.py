@@ -40,6 +40,7 @@ def write_report(
     known: Mapping[Path, float],
     differ: str,
     int8: str,
+    searcher: Path | None = None,
 ) -> Path:
     """Write the page ``out`` and what it shows beside it.
 
@@ -53,6 +54,7 @@ def write_report(
             and looks closely for.
         differ: what PyTorch and ONNX Runtime differ by.
         int8: what became of quantising it.
+        searcher: the detector that it looks closely for, if it does; both were judged together.
 
     Raises:
         UserError: something cannot be written.
@@ -64,7 +66,7 @@ def write_report(
         out,
         f"{description.network}: average precision {precision:.3f}",
         f"On {len(judgement.pictures)} scenes, of people or events not trained on.",
-        detector_card(description, judgement, known, differ, int8),
+        detector_card(description, judgement, known, differ, int8, searcher),
         [
             Shown(
                 "curves",
@@ -92,6 +94,7 @@ def detector_card(
     known: Mapping[Path, float],
     differ: str,
     int8: str,
+    searcher: Path | None = None,
 ) -> str:
     """What a detector is and how good, as Markdown."""
     data, figures = description.data, description.validation
@@ -100,6 +103,11 @@ def detector_card(
         f"# Model card: {description.network}",
         "",
         "Finds faces: boxes from forehead to chin and from temple to temple.",
+        *(
+            []
+            if searcher is None
+            else [f"It looks closely at what {searcher} doubts; figures are of both together."]
+        ),
         "",
         "| | |",
         "|---|---|",
@@ -109,7 +117,7 @@ def detector_card(
         f"| a box is a face from a score of | {description.score:.3f}; in a search, between "
         f"{DOUBTFUL:g} and {SURE:g} the likeliest are looked at closely, and that look decides |",
         f"| trained on | scenes made of {data['training_pictures']} pictures with faces and "
-        f"{data['training_backgrounds']} without |",
+        f"{data['training_backgrounds']} backgrounds |",
         f"| validated on | {len(judgement.pictures)} scenes of a camera's size made of "
         f"{data['validation_pictures']} pictures of other people or events and "
         f"{data['validation_backgrounds']} backgrounds |",

@@ -53,9 +53,12 @@ from facectrl_fast.training.quantise import quantised, with_half_weights
 from facectrl_fast.types import Float32Array, UInt8Array
 from facectrl_fast.vision.anchor_network import AnchorNetwork
 from facectrl_fast.vision.anchors import CENTRE_STEP
+from facectrl_fast.vision.detect import check_file
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
 
+RECIPE = 2
+"""Of scenes and lessons: a run that began with another one does not go on with this one."""
 EQUAL = 0.002
 """Average precision by which a quantised model may be worse and count as equal."""
 TOLERANCE = 1e-4
@@ -141,6 +144,10 @@ def train_detector(
     architecture = _architecture(options, backbone)
     if architecture.looks_closely != (searcher is not None):
         raise UserError("--doubts-of goes with --arch close, which looks closely for another")
+    if searcher is not None:
+        check_file(searcher)
+        if AnchorNetwork(searcher).description.network == options.architecture:
+            raise UserError(f"{searcher} itself looks closely for a detector; check --doubts-of")
     levels = architecture.levels(options.aspects, options.height)
     taught_by = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     lightning.seed_everything(options.seed, verbose=False)
@@ -183,6 +190,7 @@ def train_detector(
         measure_norms(network, torch.from_numpy(_shown(data.training_scenes(MEASURED))))
     chosen = {
         "task": "detector",
+        "recipe": RECIPE,
         "weights": None if weights is None else digest(weights),
         "teacher": None if teacher is None else digest(teacher),
         "searcher": None if searcher is None else digest(searcher),
@@ -341,6 +349,7 @@ def _finish(
         precision_of_known,
         differ,
         int8,
+        searcher,
     )
     return DetectorResult(model, report, disagreement, precision, precision_of_known)
 

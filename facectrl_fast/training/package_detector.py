@@ -7,7 +7,8 @@ where the faces of pictures without annotations are). BACKGROUNDS is any folder 
 archives of them: those are used in which YuNet sees no face and whose names tell of none, and of
 copies one. WORK gets the prepared pictures and two training runs, which go on after a kill: of the
 detector, and of what looks closely for it. Those that ship so far are the teachers, and are
-replaced where a run's is better.
+replaced where a run's is better: a detector where it is by itself, what looks closely for it where
+both are together.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from facectrl_fast.training.engine import MODEL, REPORT
 from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.yunet import YuNetDetector
 
-SURE = 0.8
-"""YuNet's score from which on a face is taken for one."""
+SURE, UNSURE = 0.8, 0.3
+"""YuNet's scores from which on what it finds is a face, and may be one (annotated as invalid)."""
 LEAST_SIDE = 96
 """Pixels of a background."""
 LEAST_CONTRAST = 8.0
@@ -66,7 +67,7 @@ def label_portraits(folders: Sequence[Path], yunet: Path, out: Path) -> None:
         yunet: the model that finds their faces.
         out: the set's folder.
     """
-    detector = YuNetDetector(yunet, least_share=0.1, least_pixels=40)
+    detector = YuNetDetector(yunet, least_share=0.1, least_pixels=40, sensitive=True)
     images = out / "WIDER_train" / "images"
     images.mkdir(parents=True)
     lines = []
@@ -76,15 +77,17 @@ def label_portraits(folders: Sequence[Path], yunet: Path, out: Path) -> None:
             if image is None:
                 continue
             found = detector.detect(image, PixelFormat.BGR24)
-            faces = [face for face in found if face.score >= SURE]
-            if faces:
+            faces = [face for face in found if face.score >= UNSURE]
+            if any(face.score >= SURE for face in faces):
                 # The crops of photographs that are in several folders carry marks of those; what
                 # is before the last slash says nothing, so that they are split together.
                 name = f"{path.parent.name}/{re.sub(r'^(de|me)_', '', path.stem)}.png"
                 (images / name).parent.mkdir(exist_ok=True)
                 cv2.imwrite(str(images / name), image)
-                rows = [" ".join(str(round(v)) for v in face.box) for face in faces]
-                lines += [name, str(len(rows)), *(f"{row} 0 0 0 0 0 0" for row in rows)]
+                lines += [name, str(len(faces))]
+                for face in faces:
+                    box = " ".join(str(round(v)) for v in face.box)
+                    lines.append(f"{box} 0 0 0 {int(face.score < SURE)} 0 0")
     split = out / "wider_face_split"
     split.mkdir()
     (split / "wider_face_train_bbx_gt.txt").write_text("\n".join(lines) + "\n")
@@ -184,23 +187,13 @@ def _once(out: Path, make: Callable[[Path], None]) -> Path:
 
 def _train_successor(
     packaged: Path, run: Path, sets: Sequence[Path], faceless: Path, architecture: str, steps: int
-) -> bool:
+) -> None:
     """Train one, and let it replace the packaged file where it is better.
-
-    Returns:
-        Whether there was something to train.
 
     Raises:
         UserError: the pictures cannot be used.
         OSError: something cannot be written.
     """
-    if (run / REPORT).exists():
-        print(
-            f"package_detector: {run} holds a finished run: take its {MODEL} by hand if its "
-            f"{REPORT} says that it is better, or remove it to train anew",
-            file=sys.stderr,
-        )
-        return False
     shape = ARCHITECTURES[architecture]
     width, height = shape.input_size
     result = train_detector(
@@ -223,7 +216,18 @@ def _train_successor(
         f"{packaged} is {'new' if better else 'kept'}: average precision "
         f"{result.average_precision:.3f}, before {before:.3f}; see {result.report}"
     )
-    return True
+
+
+def _is_finished(run: Path) -> bool:
+    """Whether there is nothing left to train; says so."""
+    finished = (run / REPORT).exists()
+    if finished:
+        print(
+            f"package_detector: {run} holds a finished run: take its {MODEL} by hand if its "
+            f"{REPORT} says that it is better, or remove it to train anew",
+            file=sys.stderr,
+        )
+    return finished
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -234,6 +238,13 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     data, backgrounds, work = map(Path, arguments)
     yunet = data / "models" / "face_detection_yunet_2023mar.onnx"
+    stages = [
+        (PACKAGED_DETECTOR, work / "tiny", "tiny", 60_000),
+        (PACKAGED_CLOSE_LOOKS, work / "close", "close", 30_000),
+    ]
+    stages = [stage for stage in stages if not _is_finished(stage[1])]
+    if not stages:
+        return 1
     try:
         folders = [data / "beauty" / "Images", data / "headphones"]
         portraits = _once(work / "portraits", partial(label_portraits, folders, yunet))
@@ -241,17 +252,15 @@ def main(arguments: Sequence[str]) -> int:
         gather = partial(gather_backgrounds, backgrounds, faceness, yunet)
         faceless = _once(work / "faceless", gather)
         sets = [data / "lfw" / "gray160_bbx_gt.txt", data / "wider", portraits]
-        trained = [
-            _train_successor(PACKAGED_DETECTOR, work / "tiny", sets, faceless, "tiny", 60_000),
-            _train_successor(PACKAGED_CLOSE_LOOKS, work / "close", sets, faceless, "close", 30_000),
-        ]
+        for packaged, run, architecture, steps in stages:
+            _train_successor(packaged, run, sets, faceless, architecture, steps)
     except OSError as error:
         print(f"package_detector: {error}", file=sys.stderr)
         return 1
     except UserError as error:
         print(f"package_detector: {error}", file=sys.stderr)
         return error.status
-    return 0 if any(trained) else 1
+    return 0
 
 
 if __name__ == "__main__":

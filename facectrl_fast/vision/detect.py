@@ -70,7 +70,8 @@ def open_detector(
         name: one of ``DETECTORS`` or a plug-in's; ``auto`` is what the file is for, ``tiny``
             without one.
         path: the detector's file: an .onnx for YuNet, one of ours for tiny (the packaged one by
-            default), a cascade .xml for Haar (OpenCV's frontal face by default).
+            default; with it goes what looks closely for it, see ``SsdDetector``), a cascade .xml
+            for Haar (OpenCV's frontal face by default).
         least_share: the smallest face to find, as a share of the image's height; ``haar-seed``
             has its own, a quarter.
         sensitive: give also what it does not take for faces, with low scores or just too small, to

@@ -4,11 +4,12 @@ Metadata keys, all strings:
 
 ============  ====================================================================
 task          ``faces``
-network       what was trained: ``tiny``, ``mobilenet-v2-ssd``
+network       what was trained: ``tiny``, ``close``, ``mobilenet-v2-ssd``
 input         JSON: ``height`` and ``width`` of the pictures that it was trained on, ``channels``
               (1: gray, 3: BGR), ``face``: height in pixels from which on faces are found
 anchors       JSON: a list, one entry an output level: ``stride``, ``sizes``, ``aspects``
-thresholds    JSON: ``score`` from which on it is a face, ``overlap`` that two faces may have
+thresholds    JSON: ``score`` from which on it is a face (of what looks closely for another, that
+              of both together), ``overlap`` that two faces may have
 data          JSON: counts of the training and validation pictures
 validation    JSON: figures on the validation pictures
 version       of the program that made it

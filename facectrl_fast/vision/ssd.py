@@ -2,7 +2,7 @@
 
 What the network is not sure of is looked at again, closely: cut out, and so large that a face can
 be told from what looks like one from afar. For the smallest faces that is up to four times as large
-as in the search, for three fifths of its work; to search all of the picture so closely would be
+as in the search, for three fifths of the pixels; to search all of the picture so closely would be
 sixteen times. A network of its own may do that, which learned from such looks alone: it lies beside
 the other, called ``NAME.close.onnx`` where that is ``NAME.onnx``.
 """
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facectrl_fast.config import LEAST_SHARE
+from facectrl_fast.files import is_file
 from facectrl_fast.models import PACKAGED_DETECTOR
 from facectrl_fast.types import (
     Box,
     Face,
-    Float32Array,
     PixelFormat,
     UInt8Array,
     holds_middle,
@@ -39,8 +39,8 @@ MOST_DOUBTS = 2
 """So many boxes of a picture, the best, are looked at closely."""
 CLOSE_LOOK = Preprocessing(expansion=(0.5, 0.5))
 """What of a picture is seen then."""
-CLOSE = 4.0
-"""Height of the face then, in those of the smallest face that a search finds."""
+CLOSE = 0.675
+"""Height of the face then, in that of the pictures which the network that looks was trained on."""
 MOST_ENLARGED = 2.0
 """Times, at most, that a picture is enlarged for that, or what the search saw where that was larger
 than the picture: more would show nothing more."""
@@ -50,7 +50,7 @@ SAME = 0.4
 
 def close_looks_beside(path: Path) -> Path:
     """Where the network lies that looks closely for the detector of that file, if there is one."""
-    return path.with_suffix(".close.onnx")
+    return path.with_name(f"{path.name.removesuffix('.onnx')}.close.onnx")
 
 
 class SsdDetector:
@@ -79,11 +79,12 @@ class SsdDetector:
         self.description = self._network.description
         if close is None:
             beside = close_looks_beside(path)
-            close = beside if beside.is_file() else path
+            close = beside if is_file(beside) else path
         self._close = self._network if close == path else AnchorNetwork(close)
         self.name = self.description.network
         # Close looks decide.
         self.used_score = self._close.description.score
+        self._sure = max(SURE, self.used_score)
         self._least_share = least_share
         self._least_box = JUST_TOO_SMALL if sensitive else DRAWN_SMALL
         """Height of the smallest box given, as a share of that of the smallest face."""
@@ -96,22 +97,21 @@ class SsdDetector:
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
     ) -> list[Face]:
         """See ``Detector.detect``."""
-        return self._faces(image, pixel_format, least_share, SURE)
+        return self._faces(image, pixel_format, least_share, self._sure)
 
     def find_again(
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
     ) -> list[Face]:
         """See ``QuickDetector.find_again``: what scores like a face is not looked at closely."""
-        likely = min(max(self.used_score, LIKELY), SURE)
+        likely = min(max(self.used_score, self.description.score, LIKELY), self._sure)
         return self._faces(image, pixel_format, least_share, likely)
 
     def first_look(self, image: UInt8Array, pixel_format: PixelFormat) -> list[Face]:
-        """What a search finds before anything is looked at closely, best first."""
-        return self._searched(*self._picture(image, pixel_format, self._least_share))
+        """What a search finds before anything is looked at closely, best first.
 
-    def run(self, batch: Float32Array) -> list[Float32Array]:
-        """The network's outputs for an input (1, channels, h, w), one a level."""
-        return self._network.run(batch)
+        What scores less than a doubt is given by sensitive detectors alone.
+        """
+        return self._searched(*self._picture(image, pixel_format, self._least_share))
 
     def _faces(
         self,
@@ -180,9 +180,8 @@ class SsdDetector:
             crop = CLOSE_LOOK.crop_box(doubtful.box, picture.width, picture.height)
         except ValueError:  # it lies outside of the picture
             return None
-        face = self.description.face
-        enlarged = MOST_ENLARGED * max(face / picture.least, 1.0)
-        scale = min(CLOSE * face / doubtful.box[3], enlarged)
+        enlarged = MOST_ENLARGED * max(self.description.face / picture.least, 1.0)
+        scale = min(CLOSE * self._close.description.height / doubtful.box[3], enlarged)
         size = self._close.fitting(scale * crop[3], scale * crop[2])
         found = self._close.look(picture, crop, size, self._close_decoder)
         same = [face for face in found if overlap(face.box, doubtful.box) >= SAME]

@@ -171,6 +171,8 @@ def test_a_close_look_shows_a_face_in_its_middle_or_none():
     assert 0.7 < np.quantile(heights, 0.95) < 1
     middles = (boxes[:, :2] + boxes[:, 2:] / 2) / (128, 160)
     np.testing.assert_allclose(middles.mean(0), CLOSE_LOOKS.middle, atol=0.03)
-    np.testing.assert_allclose(middles.std(0), CLOSE_LOOKS.spread, atol=0.03)
+    # Some are where the picture's edge cuts the look.
+    np.testing.assert_allclose(np.median(np.abs(middles - 0.5), 0), CLOSE_LOOKS.spread, atol=0.03)
+    assert np.abs(middles - 0.5).max() > 0.3
     nobody = np.mean([len(each) == 0 for each in shown])
     assert CLOSE_LOOKS.empty - 0.1 < nobody < CLOSE_LOOKS.empty + 0.25

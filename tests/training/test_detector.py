@@ -24,6 +24,7 @@ from facectrl_fast.models import PACKAGED_MODEL  # noqa: E402
 from facectrl_fast.training import detector_run  # noqa: E402
 from facectrl_fast.training.detector_data import (  # noqa: E402
     LEAST_ROWS,
+    MOST_MISTAKEN,
     DetectorData,
     PictureSet,
     read_set,
@@ -40,7 +41,7 @@ from facectrl_fast.training.detector_teacher import DetectorTeacher  # noqa: E40
 from facectrl_fast.training.detector_weights import begin_with, measure_norms  # noqa: E402
 from facectrl_fast.training.quantise import quantised  # noqa: E402
 from facectrl_fast.types import Face, PixelFormat, overlap  # noqa: E402
-from facectrl_fast.vision.anchor_network import Picture  # noqa: E402
+from facectrl_fast.vision.anchor_network import AnchorNetwork, Picture  # noqa: E402
 from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
 from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector  # noqa: E402
 from tests.runs import noted_inputs  # noqa: E402
@@ -97,11 +98,11 @@ def arguments(wider, out, *more, steps=40, every=20):
 
 def outputs(model, channels=1):
     picture = np.random.default_rng(0).random((1, channels, 64, 96), np.float32)
-    return SsdDetector(model).run(picture)
+    return AnchorNetwork(model).run(picture)
 
 
 def scores(model, picture):
-    levels = SsdDetector(model).run(np.float32(picture[None, None]) / np.float32(255))
+    levels = AnchorNetwork(model).run(np.float32(picture[None, None]) / np.float32(255))
     return flat([torch.from_numpy(level) for level in levels])[0].sigmoid()
 
 
@@ -196,7 +197,10 @@ def test_a_detector_learns_what_its_teacher_says(wider, tmp_path, monkeypatch):
     )
     for name, more in (("taught", ["--teacher", str(teacher)]), ("alone", [])):
         assert main(arguments(wider, tmp_path / name, *more, steps=120, every=60)) == 0
-    assert f"that of {teacher}, which it began with" in (tmp_path / "taught/card.md").read_text()
+    assert (
+        f"that of {teacher}, which it began with, learned from"
+        in (tmp_path / "taught/card.md").read_text()
+    )
     somebody = np.full((64, 96, 3), 60, np.uint8)
     face(somebody, 30, 10, 40)
     taught, alone = (
@@ -211,7 +215,7 @@ def test_a_detector_learns_what_its_teacher_says(wider, tmp_path, monkeypatch):
 def test_a_teacher_s_scores_are_those_of_its_file(wider, tmp_path):
     assert main(arguments(wider, tmp_path / "run", steps=1, every=1)) == 0
     path = tmp_path / "run/model.onnx"
-    detector = SsdDetector(path)
+    detector = AnchorNetwork(path)
     teacher = DetectorTeacher(path, detector.description.levels, 1)
     pictures = np.random.default_rng(0).random((3, 1, 64, 96), np.float32)
     scores = teacher.scores(torch.from_numpy(pictures))
@@ -233,7 +237,7 @@ def test_a_network_that_begins_with_a_model_computes_the_same_in_use_and_in_trai
     pictures = torch.rand(8, 1, 64, 96)
     begin_with(network, levels, path)
     measure_norms(network, pictures)
-    expected = SsdDetector(path).run(pictures[:1].numpy())
+    expected = AnchorNetwork(path).run(pictures[:1].numpy())
     for training in (False, True):
         with torch.no_grad():
             given = network.train(training)(pictures)
@@ -279,9 +283,11 @@ def test_a_network_that_looks_closely_for_another_is_trained_and_used_beside_it(
     alone = SsdDetector(searcher)
     shutil.copy(tmp_path / "close/model.onnx", beside)
     both = SsdDetector(searcher)
-    assert both.used_score == SsdDetector(beside).description.score
-    assert both.used_score != alone.used_score
-    assert SsdDetector(beside).description.network == "close"
+    known = AnchorNetwork(beside).description
+    assert both.used_score == known.score
+    assert (known.network, known.height, known.width) == ("close", 64, 96)
+    assert alone.used_score == AnchorNetwork(searcher).description.score
+    assert f"looks closely at what {searcher} doubts" in (tmp_path / "close/card.md").read_text()
 
 
 def test_only_what_looks_closely_is_told_for_whom(wider, tmp_path, capsys):
@@ -290,24 +296,54 @@ def test_only_what_looks_closely_is_told_for_whom(wider, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_a_first_look_takes_for_faces_is_cut_out_to_be_looked_at_closely(wider):
+@pytest.mark.parametrize(
+    ("boxes", "score", "cuts"),
+    [
+        ([(30, 30, 20, 30), (60, 20, 20, 30)], 0.3, 2),
+        ([(30, 30, 20, 30)], 0.09, 0),
+        ([(500, 0, 20, 30), (90, 80, 2, 3), (30, 30, 20, 30)], 0.3, 1),
+        ([(10 * k, 30, 20, 30) for k in range(8)], 0.3, MOST_MISTAKEN),
+    ],
+    ids=["some", "unlikely", "outside and too small", "too many"],
+)
+def test_what_a_first_look_takes_for_faces_is_cut_out_to_be_looked_at_closely(
+    wider, boxes, score, cuts
+):
     pictures = read_set(wider, FaceFilter(), 1, 320, print)
     plain = [np.full((1, 100, 120), 90, np.uint8)] * 20
 
     class Searcher(SsdDetector):
-        """Takes the same places of every picture for faces, fewer than it finds surely."""
+        """Takes the same places of every picture for faces."""
 
         def first_look(self, image, pixel_format):
-            boxes = [(30, 30, 20, 30), (60, 20, 20, 30), (500, 0, 20, 30), (90, 80, 2, 3)]
-            return [Face(box, 0.3) for box in boxes] + [Face(boxes[0], 0.05)]
+            return [Face(box, score) for box in boxes]
 
     searcher = Searcher()
     given = [pictures], plain, (64, 96), 16, 2, 10, 0.1, 0, [searcher]
-    count = DetectorData(*given).counts["training_backgrounds"]
-    # Neither those outside of the picture, nor what is hardly to be seen, nor those that score low.
-    assert DetectorData(*given, searcher).counts["training_backgrounds"] == 3 * count
-    frames = DetectorData(*given, searcher).camera_scenes()
-    assert next(frames).image.shape == (1, 480, 624)  # as the searcher is judged by
+    before, after = (DetectorData(*given, *more) for more in ([], [searcher]))
+    name = "training_backgrounds"
+    assert after.counts[name] == (1 + cuts) * before.counts[name]
+    # A close look is validated by such cuts, too; the scenes that both are judged by are whole.
+    shown, judging = after._validation._backgrounds, after._camera._backgrounds
+    assert len(shown._pictures) == (1 + cuts) * len(judging._pictures)
+    assert next(after.camera_scenes()).image.shape == (1, 480, 624)  # as the searcher is judged by
+
+
+@pytest.mark.parametrize(
+    ("searcher", "complaint"),
+    [
+        ("missing.onnx", "missing.onnx does not exist"),
+        ("close", "itself looks closely for a detector; check --doubts-of"),
+        (str(PACKAGED_MODEL), "not for 'faces'"),
+    ],
+)
+def test_whose_doubts_cannot_be_looked_at_is_told(wider, tmp_path, capsys, searcher, complaint):
+    more = ["--arch", "close", "--doubts-of", searcher]
+    assert main(arguments(wider, tmp_path / "run", *more)) == 1
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_training_begins_with_int8(wider, tmp_path, never_int8, capsys):

@@ -1,6 +1,7 @@
 """Our own detector and its files."""
 
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from facectrl_fast.vision.anchor_network import (
     MOST_PIXELS,
     MOST_SIDE,
     MOST_SIZES,
+    AnchorNetwork,
     Picture,
 )
 from facectrl_fast.vision.anchors import AnchorLevel
@@ -21,6 +23,7 @@ from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.runtime import BoundInput
 from facectrl_fast.vision.ssd import (
     ANOTHER,
+    CLOSE,
     MOST_DOUBTS,
     MOST_ENLARGED,
     SURE,
@@ -44,6 +47,11 @@ def rewritten(tmp_path, **changes):
 def test_it_is_the_default():
     assert open_detector().name == "tiny"
     assert open_detector("auto", PACKAGED_DETECTOR).name == "tiny"
+
+
+def test_what_looks_closely_for_it_was_trained_for_that():
+    known = AnchorNetwork(PACKAGED_CLOSE_LOOKS).description
+    assert (known.network, known.width, known.height) == ("close", 128, 160)
 
 
 def test_it_is_small():
@@ -128,6 +136,9 @@ def test_of_a_face_that_was_just_there_less_is_enough(monkeypatch, above, close_
     assert len(looked) == close_looks
 
 
+THRESHOLDS = '{"score": %s, "overlap": 0.3}'
+
+
 def seeing_nothing(path):
     """The packaged detector with scores that are all low, and another threshold."""
     model = onnx.load(PACKAGED_DETECTOR)
@@ -136,7 +147,7 @@ def seeing_nothing(path):
             values = onnx.numpy_helper.to_array(array)
             array.CopyFrom(onnx.numpy_helper.from_array(values - np.float32(50), array.name))
     entries = {entry.key: entry.value for entry in model.metadata_props}
-    entries["thresholds"] = json.dumps({"score": 0.61, "overlap": 0.3})
+    entries["thresholds"] = THRESHOLDS % 0.61
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, entries)
     onnx.save(model, path)
@@ -158,6 +169,41 @@ def test_a_network_beside_the_detector_s_looks_closely_for_it(tmp_path):
     (tmp_path / "some.close.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match=r"some\.close\.onnx is not a usable ONNX model"):
         SsdDetector(path)
+
+
+@pytest.mark.parametrize(("first", "looks_closely"), [(0.79, True), (0.81, False)])
+def test_what_would_score_too_little_without_a_close_look_gets_one(
+    tmp_path, monkeypatch, first, looks_closely
+):
+    """Where close looks need more than what is sure in a search else."""
+    path = tmp_path / "some.onnx"
+    path.write_bytes(PACKAGED_DETECTOR.read_bytes())
+    shutil.copy(rewritten(tmp_path, thresholds=THRESHOLDS % 0.8), tmp_path / "some.close.onnx")
+    detector = SsdDetector(path)
+    looked = []
+
+    def look_closely(_, face):
+        looked.append(face)
+        return Face(BIG, 0.9)
+
+    monkeypatch.setattr(detector, "_searched", lambda *_: [Face(BIG, first)])
+    monkeypatch.setattr(detector, "_looked_at_closely", look_closely)
+    for find in (detector.detect, detector.find_again):
+        looked.clear()
+        assert len(find(empty_room(), PixelFormat.BGR24)) == 1
+        assert bool(looked) == looks_closely
+
+
+@pytest.mark.parametrize("rows", [80, 160, 320])
+def test_a_close_look_is_as_large_as_its_network_learned(tmp_path, monkeypatch, rows):
+    path = tmp_path / "some.onnx"
+    path.write_bytes(PACKAGED_DETECTOR.read_bytes())
+    size = json.dumps({"height": rows, "width": rows, "channels": 1, "face": 27})
+    shutil.copy(rewritten(tmp_path, input=size), tmp_path / "some.close.onnx")
+    seen = looks(monkeypatch)
+    picture = Picture(empty_room((1600, 1200)), PixelFormat.BGR24, 1600, 1200, 200)
+    SsdDetector(path)._looked_at_closely(picture, Face((600, 400, 200, 260), 0.5))
+    assert seen == [pytest.approx(CLOSE * rows * 1.5, abs=8)]
 
 
 def test_a_first_look_leaves_doubts():
