@@ -499,7 +499,8 @@ def _add_detector_task(tasks: _Commands[_Parser]) -> None:
         type=_detector,
         metavar="FILE",
         help="what to begin with: a detector's .onnx of the same layers ('tiny', 'close': the "
-        "packaged ones), or for mobilenet-v2-ssd torchvision's weights (.pth); random ones by default",
+        "packaged ones), or for mobilenet-v2-ssd torchvision's weights (.pth); random ones by "
+        "default",
     )
     task.add_argument(
         "--teacher",
