@@ -72,7 +72,7 @@ CALIBRATED = 200
 """Training scenes that show how large the activations of a quantised model get."""
 USED_SCORES = DOUBTFUL + 0.05, 0.95
 """From which on a box may be a face; doubts that nobody looks at closely score below."""
-FALSE_BOXES = 0.002
+FALSE_BOXES = 0.001
 """A scene, at most, at the score from which on a box is a face."""
 
 

@@ -122,6 +122,9 @@ class SsdDetector:
     ) -> list[Face]:
         """All faces, biggest first; boxes that score less than ``sure`` are looked at closely."""
         picture, size = self._picture(image, pixel_format, least_share or self._least_share)
+        if self.description.face > MOST_ENLARGED * picture.least:
+            # So few pixels that the search saw them all, enlarged: a likely face stays one.
+            sure = self.used_score
         faces = self._decided(picture, self._searched(picture, size), sure)
         wanted = [
             face
