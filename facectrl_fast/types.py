@@ -40,13 +40,18 @@ class Face:
     """Right eye, left eye, nose tip, right and left corner of the mouth, in pixels."""
 
 
-def overlap(first: Box, second: Box) -> float:
-    """Intersection over union."""
+def shared_area(first: Box, second: Box) -> float:
+    """What is in both boxes."""
     wide = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
     tall = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    if wide <= 0 or tall <= 0:
+    return wide * tall if wide > 0 and tall > 0 else 0.0
+
+
+def overlap(first: Box, second: Box) -> float:
+    """Intersection over union."""
+    shared = shared_area(first, second)
+    if not shared:
         return 0.0
-    shared = wide * tall
     return shared / (first[2] * first[3] + second[2] * second[3] - shared)
 
 

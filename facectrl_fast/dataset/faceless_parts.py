@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from facectrl_fast.types import Box
+from facectrl_fast.types import Box, shared_area
 
 ASPECT = 4 / 3
 """Width by height of a part, a camera's."""
@@ -42,21 +42,14 @@ def faceless_parts(
         for top in range(0, rows - height + 1, step):
             for left in range(0, columns - width + 1, step):
                 part = (left, top, width, height)
-                if any(_shared(part, face) > 0 for face in kept_out):
+                if any(shared_area(part, face) > 0 for face in kept_out):
                     continue
-                if all(_shared(part, other) <= SHARED * width * height for other in parts):
+                if all(shared_area(part, other) <= SHARED * width * height for other in parts):
                     parts.append(part)
                     if len(parts) == MOST_PARTS:
                         return parts
         height = int(height * SMALLER)
     return parts
-
-
-def _shared(first: Box, second: Box) -> float:
-    """The area that is in both."""
-    wide = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    tall = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    return max(wide, 0) * max(tall, 0)
 
 
 def _with_margin(face: Box) -> Box:

@@ -131,8 +131,9 @@ def detector_card(
         "|---|---|",
         f"| average precision at an overlap of {MATCHED:g} | {figures['average_precision']:.3f} |",
         *(
-            f"| that of {path}, which it began with, learned from or looks closely for "
-            f"| {precision:.3f} |"
+            f"| that of {path}, "
+            + ("alone" if path == searcher else "which it began with or learned from")
+            + f" | {precision:.3f} |"
             for path, precision in known.items()
         ),
         f"| faces found | {figures['recall']:.1%} |",

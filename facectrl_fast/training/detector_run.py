@@ -146,8 +146,6 @@ def train_detector(
         raise UserError("--doubts-of goes with --arch close, which looks closely for another")
     if searcher is not None:
         check_file(searcher)
-        if AnchorNetwork(searcher).description.network == options.architecture:
-            raise UserError(f"{searcher} itself looks closely for a detector; check --doubts-of")
     levels = architecture.levels(options.aspects, options.height)
     taught_by = None if teacher is None else DetectorTeacher(teacher, levels, options.channels)
     lightning.seed_everything(options.seed, verbose=False)
@@ -157,7 +155,11 @@ def train_detector(
     # Opened now: what is trained for hours is judged beside them, whatever becomes of the files.
     files = dict.fromkeys(path for path in (beginning, teacher, searcher) if path is not None)
     alone = {path: _sensitive(path, path) for path in files}
-    known = {path: _sensitive(searcher or path, path) for path in files}
+    known = alone
+    if searcher is not None:
+        if alone[searcher].description.network == options.architecture:
+            raise UserError(f"{searcher} itself looks closely for a detector; check --doubts-of")
+        known = {path: _sensitive(searcher, path) for path in files}
     # Workers compose the scenes, one a core. Set before they are forked: OpenCV waits in them for
     # threads that this process had.
     cv2.setNumThreads(1)
