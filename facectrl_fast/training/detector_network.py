@@ -22,6 +22,9 @@ TINY_LEVELS = ((8, (24.0, 39.0, 62.0)), (16, (99.0, 156.0)))
 FACE_ASPECT = 0.76
 """Width by height of the usual face."""
 
+CLOSE_LEVELS = ((16, (62.0, 99.0, 156.0)),)
+"""Of close looks, which show faces from a quarter of their height on."""
+
 SSD_SIZES = ((16, (24.0, 48.0)), (32, (96.0, 176.0)))
 """Of the MobileNetV2, for pictures of 224 pixels."""
 
@@ -46,6 +49,26 @@ def _head(channels: int, anchors: int) -> nn.Conv2d:
     return head
 
 
+def _widened(channels: Sequence[int], width: float) -> list[int]:
+    return [max(8, round(width * full / 8) * 8) for full in channels]
+
+
+def _to_fine(channels: int, first: int, out: int, more: int) -> nn.Sequential:
+    """To stride 8."""
+    return nn.Sequential(
+        nn.Conv2d(channels, first, 5, 4, 2, bias=False),
+        nn.BatchNorm2d(first),
+        nn.ReLU(),
+        _separable(first, out, 2),
+        *(_separable(out, out) for _ in range(more)),
+    )
+
+
+def _to_coarse(into: int, out: int) -> nn.Sequential:
+    """From stride 8 to stride 16."""
+    return nn.Sequential(_separable(into, out, 2), *(_separable(out, out) for _ in range(4)))
+
+
 class TinyDetector(nn.Module):
     """Ours: separable convolutions at strides 8 and 16, the coarse level told to the fine one.
 
@@ -67,16 +90,10 @@ class TinyDetector(nn.Module):
             channels: 1 for gray pictures, 3 for colour.
         """
         super().__init__()
-        a, b, c = (max(8, round(width * full / 8) * 8) for full in self.CHANNELS)
+        a, b, c = _widened(self.CHANNELS, width)
         fine, coarse = levels
-        self.to_fine = nn.Sequential(
-            nn.Conv2d(channels, a, 5, 4, 2, bias=False),
-            nn.BatchNorm2d(a),
-            nn.ReLU(),
-            _separable(a, b, 2),
-            *(_separable(b, b) for _ in range(3)),
-        )
-        self.to_coarse = nn.Sequential(_separable(b, c, 2), *(_separable(c, c) for _ in range(4)))
+        self.to_fine = _to_fine(channels, a, b, 3)
+        self.to_coarse = _to_coarse(b, c)
         self.tell = _point(c, b)
         self.grow = nn.Upsample(scale_factor=2, mode="nearest")
         self.mix = _separable(b, b)
@@ -90,10 +107,37 @@ class TinyDetector(nn.Module):
         return [head(each) for head, each in zip(self.heads, (fine, coarse), strict=True)]
 
 
-class CloseDetector(TinyDetector):
-    """For close looks: it sees less at once, so that it can be wider."""
+class CloseDetector(nn.Module):
+    """For close looks, where faces are large: the coarse level alone.
+
+    Wider than the one that searches, and of fewer layers: reading those from memory, where nothing
+    was looked at for a while, takes longer than what they compute of a small picture.
+    """
 
     CHANNELS = 32, 48, 64
+    """After the first convolution, at stride 8, and at stride 16."""
+
+    def __init__(
+        self, levels: Sequence[AnchorLevel], width: float = 1.0, channels: int = 1
+    ) -> None:
+        """Make one with random weights.
+
+        Args:
+            levels: one, of stride 16.
+            width: multiplies the channels of all layers.
+            channels: 1 for gray pictures, 3 for colour.
+        """
+        super().__init__()
+        a, b, c = _widened(self.CHANNELS, width)
+        (coarse,) = levels
+        self.to_fine = _to_fine(channels, a, b, 2)
+        self.to_coarse = _to_coarse(b, c)
+        self.heads = nn.ModuleList([_head(c, len(coarse.shapes))])
+
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+        """(n, channels, h, w), both sides multiples of 16."""
+        coarse = self.to_coarse(self.to_fine(pictures))
+        return [head(coarse) for head in self.heads]
 
 
 class MobileNetV2Ssd(nn.Module):
@@ -181,6 +225,6 @@ class Architecture:
 
 ARCHITECTURES = {
     "tiny": Architecture(TinyDetector, TINY_LEVELS, (208, 160)),
-    "close": Architecture(CloseDetector, TINY_LEVELS, (128, 160), looks_closely=True),
+    "close": Architecture(CloseDetector, CLOSE_LEVELS, (128, 160), looks_closely=True),
     "mobilenet-v2-ssd": Architecture(MobileNetV2Ssd, SSD_SIZES, (224, 224), takes_weights=True),
 }

@@ -2,9 +2,9 @@
 
 What the network is not sure of is looked at again, closely: cut out, and so large that a face can
 be told from what looks like one from afar. For the smallest faces that is up to four times as large
-as in the search, for three fifths of the pixels; to search all of the picture so closely would be
-sixteen times. A network of its own may do that, which learned from such looks alone: it lies beside
-the other, called ``NAME.close.onnx`` where that is ``NAME.onnx``.
+as in the search, for three fifths of the pixels; to search all of the picture so closely would be sixteen
+times. A network of its own may do that, which learned from such looks alone: it lies beside the
+other, called ``NAME.close.onnx`` where that is ``NAME.onnx``.
 """
 
 from __future__ import annotations
@@ -172,6 +172,8 @@ class SsdDetector:
 
     def _apart(self, faces: Sequence[Face]) -> list[Face]:
         """The best of those that lie on one another: close looks may find the same face."""
+        if len(faces) < 2:
+            return list(faces)
         kept: list[Face] = []
         for face in sorted(faces, key=lambda face: face.score, reverse=True):
             if all(overlap(face.box, other.box) <= self.description.overlap for other in kept):
