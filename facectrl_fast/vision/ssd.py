@@ -2,9 +2,9 @@
 
 What the network is not sure of is looked at again, closely: cut out, and so large that a face can
 be told from what looks like one from afar. For the smallest faces that is up to four times as large
-as in the search, for three fifths of the pixels; to search all of the picture so closely would be sixteen
-times. A network of its own may do that, which learned from such looks alone: it lies beside the
-other, called ``NAME.close.onnx`` where that is ``NAME.onnx``.
+as in the search, for three fifths of the pixels; to search all of the picture so closely would be
+sixteen times. A network of its own may do that, which learned from such looks alone: it lies beside
+the other, called ``NAME.close.onnx`` where that is ``NAME.onnx``.
 """
 
 from __future__ import annotations
