@@ -110,8 +110,8 @@ class TinyDetector(nn.Module):
 class CloseDetector(nn.Module):
     """For close looks, where faces are large: the coarse level alone.
 
-    Wider than the one that searches, and of fewer layers: reading those from memory, where nothing
-    was looked at for a while, takes longer than what they compute of a small picture.
+    Wider than the one that searches, and of fewer layers: where nothing was looked at for a while,
+    it takes nearly as long to fetch them from memory as they compute of a small picture.
     """
 
     CHANNELS = 32, 48, 64

@@ -57,8 +57,8 @@ from facectrl_fast.vision.detect import check_file
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector
 
-RECIPE = 2
-"""Of scenes and lessons: a run that began with another one does not go on with this one."""
+RECIPE = 3
+"""Of scenes, layers and lessons: a run that began with another one does not go on with this one."""
 EQUAL = 0.002
 """Average precision by which a quantised model may be worse and count as equal."""
 TOLERANCE = 1e-4

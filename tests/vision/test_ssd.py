@@ -130,7 +130,7 @@ def test_of_a_face_that_was_just_there_less_is_enough(monkeypatch, above, close_
         looked.append(face)
         return Face(BIG, 0.9)
 
-    found = [Face(BIG, detector.used_score + above)]
+    found = [Face(BIG, max(detector.used_score, detector.description.score) + above)]
     monkeypatch.setattr(detector, "_searched", lambda *_: found)
     monkeypatch.setattr(detector, "_looked_at_closely", look_closely)
     assert len(detector.find_again(empty_room(), PixelFormat.BGR24)) == 1
