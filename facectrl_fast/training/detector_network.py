@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from facectrl_fast.training.mobilenet import MobileNetV2
+from facectrl_fast.training.mobilenet import MobileNetV2, whole_channels
 from facectrl_fast.vision.anchors import AnchorLevel
 
 TINY_LEVELS = ((8, (24.0, 39.0, 62.0)), (16, (99.0, 156.0)))
@@ -47,10 +47,6 @@ def _head(channels: int, anchors: int) -> nn.Conv2d:
     assert head.bias is not None
     nn.init.constant_(head.bias[:anchors], -4.6)  # faces are rare
     return head
-
-
-def _widened(channels: Sequence[int], width: float) -> list[int]:
-    return [max(8, round(width * full / 8) * 8) for full in channels]
 
 
 def _to_fine(channels: int, first: int, out: int, more: int) -> nn.Sequential:
@@ -90,7 +86,7 @@ class TinyDetector(nn.Module):
             channels: 1 for gray pictures, 3 for colour.
         """
         super().__init__()
-        a, b, c = _widened(self.CHANNELS, width)
+        a, b, c = (whole_channels(width * full) for full in self.CHANNELS)
         fine, coarse = levels
         self.to_fine = _to_fine(channels, a, b, 3)
         self.to_coarse = _to_coarse(b, c)
@@ -128,7 +124,7 @@ class CloseDetector(nn.Module):
             channels: 1 for gray pictures, 3 for colour.
         """
         super().__init__()
-        a, b, c = _widened(self.CHANNELS, width)
+        a, b, c = (whole_channels(width * full) for full in self.CHANNELS)
         (coarse,) = levels
         self.to_fine = _to_fine(channels, a, b, 2)
         self.to_coarse = _to_coarse(b, c)

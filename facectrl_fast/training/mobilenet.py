@@ -66,17 +66,17 @@ class MobileNetV2(nn.Module):
             inputs: 1 for gray pictures, 3 for BGR.
         """
         super().__init__()
-        current = _whole(32 * width)
+        current = whole_channels(32 * width)
         self.channels = [current]
         """What each layer of ``features`` gives."""
         layers: list[nn.Module] = [_activated(inputs, current, 3, 2)]
         for widening, outputs, count, stride in self.STAGES:
             for k in range(count):
-                following = _whole(outputs * width)
+                following = whole_channels(outputs * width)
                 layers.append(_Inverted(current, following, stride if k == 0 else 1, widening))
                 current = following
                 self.channels.append(current)
-        last = max(self.LAST, _whole(self.LAST * width))
+        last = max(self.LAST, whole_channels(self.LAST * width))
         layers.append(_activated(current, last, 1))
         self.channels.append(last)
         self.features = nn.Sequential(*layers)
@@ -106,5 +106,6 @@ class MobileNetV2(nn.Module):
             raise UserError(f"{weights} holds no weights of torchvision's MobileNetV2") from None
 
 
-def _whole(channels: float) -> int:
+def whole_channels(channels: float) -> int:
+    """A multiple of eight, of which processors compute as many at once."""
     return max(8, round(channels / 8) * 8)

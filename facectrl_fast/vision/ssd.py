@@ -172,8 +172,6 @@ class SsdDetector:
 
     def _apart(self, faces: Sequence[Face]) -> list[Face]:
         """The best of those that lie on one another: close looks may find the same face."""
-        if len(faces) < 2:
-            return list(faces)
         kept: list[Face] = []
         for face in sorted(faces, key=lambda face: face.score, reverse=True):
             if all(overlap(face.box, other.box) <= self.description.overlap for other in kept):
