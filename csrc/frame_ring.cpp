@@ -1,5 +1,7 @@
 #include "frame_ring.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <limits>
 #include <new>
@@ -8,8 +10,6 @@
 
 namespace facectrl {
 namespace {
-
-constexpr std::align_val_t kAlignment{64};  // a cache line, and the widest vector load
 
 // wait_for with an endless duration overflows the clock: a year is endless enough here.
 std::chrono::nanoseconds bounded(std::chrono::duration<double> timeout) {
@@ -43,16 +43,18 @@ std::uint64_t WriteSlot::publish(double timestamp) {
     return ring_->publish(slot_, timestamp);
 }
 
-void FrameRing::AlignedDelete::operator()(std::uint8_t* memory) const {
-    ::operator delete[](memory, kAlignment);
-}
+void FrameRing::Unmap::operator()(std::uint8_t* memory) const { munmap(memory, bytes); }
 
 std::shared_ptr<FrameRing> FrameRing::create(std::size_t slots, std::size_t slot_bytes) {
     if (slots < 2) throw std::invalid_argument("slots: a ring needs at least two");
     if (slot_bytes == 0) throw std::invalid_argument("slot_bytes: must not be zero");
     std::vector<Slot> own(slots);
     for (Slot& slot : own) {
-        slot.memory.reset(new (kAlignment) std::uint8_t[slot_bytes]());
+        // Pages of its own: the heap would keep those of a ring that is gone.
+        void* memory = mmap(nullptr, slot_bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) throw std::bad_alloc();
+        slot.memory = {static_cast<std::uint8_t*>(memory), Unmap{slot_bytes}};
         slot.data = slot.memory.get();
     }
     return std::shared_ptr<FrameRing>(new FrameRing(std::move(own), slot_bytes, nullptr));

@@ -124,11 +124,12 @@ private:
     friend class WriteSlot;
 
     enum class State : std::uint8_t { Free, Writing, Published };
-    struct AlignedDelete {
+    struct Unmap {
+        std::size_t bytes;
         void operator()(std::uint8_t* memory) const;
     };
     struct Slot {
-        std::unique_ptr<std::uint8_t[], AlignedDelete> memory;  // null where it is borrowed
+        std::unique_ptr<std::uint8_t[], Unmap> memory;  // null where it is borrowed
         const std::uint8_t* data = nullptr;
         State state = State::Free;
         std::size_t readers = 0;

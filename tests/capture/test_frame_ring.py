@@ -1,9 +1,11 @@
 """The ring between one producer and any number of readers."""
 
 import gc
+import os
 import select
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,23 @@ def write(ring, value=0, timestamp=0.0):
         return 0
     slot.array[:] = value
     return slot.publish(timestamp)
+
+
+RING_BYTES = 2 * 1024 * 1024
+
+
+def filled_ring():
+    """One whose slots have all been written to."""
+    ring = make_ring(2, width=1024, height=1024)
+    slots = [ring.begin_write(), ring.begin_write()]
+    for slot in slots:
+        slot.array[:] = 1
+    return ring
+
+
+def resident():
+    """Bytes of memory that the process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def readable(ring):
@@ -155,6 +174,19 @@ def test_frames_outlive_the_ring():
     del ring
     gc.collect()
     assert (frame.array == 42).all()
+
+
+def test_a_ring_that_is_gone_gives_its_memory_back():
+    """The heap, once it has seen some, would keep it for younger ones."""
+    gone = [filled_ring(), filled_ring()]
+    stays = filled_ring()
+    del gone
+    gone = [filled_ring(), filled_ring()]
+    younger = filled_ring()
+    before = resident()
+    del gone
+    assert before - resident() > 0.9 * 2 * RING_BYTES
+    del stays, younger
 
 
 def test_nothing_is_published_after_close():
