@@ -17,12 +17,15 @@ template <int Taps>
 void combine_row(const ColumnWeights& columns, const float* sums, float* out) {
     const int taps = Taps > 0 ? Taps : columns.taps;
     const float* weights = columns.weights;
-    for (int i = 0; i < columns.width; ++i, weights += taps) {
-        const float* from = sums + columns.firsts[i];
-        float value = 0;
-        for (int k = 0; k < taps; ++k) value += weights[k] * from[k];
-        // Rounding may leave the last bit above one; the contract says [0, 1].
-        out[i] = std::min(value, 1.0f);
+    for (int i = 0; i < columns.width; i += kColumnsAtOnce, weights += taps * kColumnsAtOnce) {
+        const int count = std::min(columns.width - i, kColumnsAtOnce);
+        for (int j = 0; j < count; ++j) {
+            const float* from = sums + columns.firsts[i + j];
+            float value = 0;
+            for (int k = 0; k < taps; ++k) value += weights[k * kColumnsAtOnce + j] * from[k];
+            // Rounding may leave the last bit above one; the contract says [0, 1].
+            out[i + j] = std::min(value, 1.0f);
+        }
     }
 }
 

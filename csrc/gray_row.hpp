@@ -14,8 +14,14 @@ namespace facectrl {
 // acc[i] += weight * gray(pixels[i]) for i in [0, n); gray is in 0..255.
 using AccumulateGrayRow = void (*)(const std::uint8_t* pixels, int n, float weight, float* acc);
 
+// So many columns lie together below: a wide register holds them.
+constexpr int kColumnsAtOnce = 8;
+
 // How the pixels of a row make up those of a resized one: each of `width` pixels is the sum of
-// `taps` products, of weights[i * taps + k] and pixel firsts[i] + k.
+// `taps` products, of pixel firsts[i] + k and a weight. Weights lie in blocks of kColumnsAtOnce
+// columns, the first of each column, then the second of each: that of column i is at
+// (i / kColumnsAtOnce * taps + k) * kColumnsAtOnce + i % kColumnsAtOnce. The last block is full:
+// what is beyond the width has the last column's first pixel, and no weight.
 struct ColumnWeights {
     const int* firsts;
     const float* weights;

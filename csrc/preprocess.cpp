@@ -14,10 +14,11 @@ namespace {
 // belong to pixels beyond the source.
 class Axis {
 public:
-    Axis(Resampling resampling, int source, int target) {
+    Axis(Resampling resampling, int source, int target) : size_(target) {
         const double scale = static_cast<double>(source) / target;
         taps_ = resampling == Resampling::Bilinear ? 2 : static_cast<int>(scale) + 2;
-        firsts_.resize(static_cast<std::size_t>(target));
+        const int blocks = (target + kColumnsAtOnce - 1) / kColumnsAtOnce;
+        firsts_.resize(static_cast<std::size_t>(blocks * kColumnsAtOnce));
         weights_.assign(firsts_.size() * static_cast<std::size_t>(taps_), 0.0f);
         for (int i = 0; i < target; ++i) {
             if (resampling == Resampling::Bilinear) {
@@ -26,49 +27,47 @@ public:
                 set_area(i, i * scale, (i + 1) * scale, source);
             }
         }
+        std::fill(firsts_.begin() + target, firsts_.end(), firsts_[static_cast<std::size_t>(target - 1)]);
     }
 
-    int size() const { return static_cast<int>(firsts_.size()); }
     int taps() const { return taps_; }
-    ColumnWeights columns() const { return {firsts_.data(), weights_.data(), taps_, size()}; }
+    ColumnWeights columns() const { return {firsts_.data(), weights_.data(), taps_, size_}; }
     int first(int i) const { return firsts_[static_cast<std::size_t>(i)]; }
-    const float* weights(int i) const {
-        return &weights_[static_cast<std::size_t>(i) * static_cast<std::size_t>(taps_)];
-    }
+    float weight(int i, int k) const { return weights_[place(i, k)]; }
 
 private:
-    float* start(int i, int first) {
-        firsts_[static_cast<std::size_t>(i)] = first;
-        return &weights_[static_cast<std::size_t>(i) * static_cast<std::size_t>(taps_)];
+    std::size_t place(int i, int k) const {
+        const int block = i / kColumnsAtOnce * taps_ + k;
+        return static_cast<std::size_t>(block * kColumnsAtOnce + i % kColumnsAtOnce);
     }
+
+    void set(int i, int k, double weight) { weights_[place(i, k)] = static_cast<float>(weight); }
 
     void set_bilinear(int i, double centre, int source) {
         const int left = static_cast<int>(std::floor(centre));
         const double fraction = centre - left;
         const int first = std::clamp(left, 0, source - 1);
         const int second = std::clamp(left + 1, 0, source - 1);
-        float* weights = start(i, first);
-        weights[0] = first == second ? 1.0f : static_cast<float>(1.0 - fraction);
-        weights[1] = first == second ? 0.0f : static_cast<float>(fraction);
+        firsts_[static_cast<std::size_t>(i)] = first;
+        set(i, 0, first == second ? 1.0 : 1.0 - fraction);
+        set(i, 1, first == second ? 0.0 : fraction);
     }
 
     void set_area(int i, double from, double to, int source) {
         const int first = std::clamp(static_cast<int>(from), 0, source - 1);
         const int last = std::clamp(static_cast<int>(std::ceil(to)), first + 1, source);
-        const auto share = [=](int pixel) {
-            return std::max(std::min<double>(to, pixel + 1) - std::max<double>(from, pixel), 0.0);
-        };
-        double total = 0;
-        for (int pixel = first; pixel < last; ++pixel) total += share(pixel);
-        float* weights = start(i, first);
+        const double covered = std::min<double>(to, last) - std::max<double>(from, first);
+        firsts_[static_cast<std::size_t>(i)] = first;
         for (int pixel = first; pixel < last; ++pixel) {
-            *weights++ = static_cast<float>(share(pixel) / total);
+            const double share = std::min<double>(to, pixel + 1) - std::max<double>(from, pixel);
+            set(i, pixel - first, std::max(share, 0.0) / covered);
         }
     }
 
+    int size_;
     int taps_;
     std::vector<int> firsts_;
-    std::vector<float> weights_;
+    std::vector<float> weights_;  // as ColumnWeights has them
 };
 
 // Clips [start, start + length) to [0, limit) and rounds it to whole pixels, keeping at least one.
@@ -113,10 +112,10 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
         for (int j = 0; j < count; ++j) {
             float* const sum = &sums[static_cast<std::size_t>(j) * stride];
             const int first = crop.y + vertical.first(start + j);
-            const float* weights = vertical.weights(start + j);
             for (int k = 0; k < vertical.taps(); ++k) {
-                if (weights[k] == 0) continue;
-                accumulate(image.row(first + k) + offset, crop.width, weights[k] / 255.0f, sum);
+                const float weight = vertical.weight(start + j, k);
+                if (weight == 0) continue;
+                accumulate(image.row(first + k) + offset, crop.width, weight / 255.0f, sum);
             }
         }
         rows.combine(horizontal.columns(), sums.get(), stride, count, out);
