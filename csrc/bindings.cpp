@@ -200,7 +200,10 @@ struct BoxDecoder {
     float least_score;
     float most_overlap;
 
-    py::array_t<float> decode(const std::vector<FloatArray>& outputs) const {
+    // Each as ((x, y, width, height), score), best first, of the input scaled and moved: tuples, as
+    // Python wants them, since hardly any box is left.
+    py::list decode(const std::vector<FloatArray>& outputs, const std::array<double, 2>& scale,
+                    const std::array<double, 2>& origin) const {
         if (outputs.size() != levels.size()) {
             throw py::value_error("outputs: must be one for each level");
         }
@@ -215,10 +218,12 @@ struct BoxDecoder {
             for (const AnchorGrid& each : grids) decode_boxes(each, least_score, boxes);
             boxes = suppress_overlaps(std::move(boxes), most_overlap);
         }
-        py::array_t<float> found({static_cast<py::ssize_t>(boxes.size()), py::ssize_t{5}});
-        float* row = found.mutable_data();
+        py::list found;
         for (const ScoredBox& box : boxes) {
-            for (float value : {box.x, box.y, box.width, box.height, box.score}) *row++ = value;
+            found.append(py::make_tuple(
+                py::make_tuple(origin[0] + box.x * scale[0], origin[1] + box.y * scale[1],
+                               box.width * scale[0], box.height * scale[1]),
+                box.score));
         }
         return found;
     }
@@ -670,7 +675,8 @@ PYBIND11_MODULE(_native, m) {
     py::class_<BoxDecoder>(m, "BoxDecoder")
         .def(py::init(&checked_decoder), py::arg("levels"), py::arg("least_score"),
              py::arg("most_overlap"))
-        .def("decode", &BoxDecoder::decode, py::arg("outputs"));
+        .def("decode", &BoxDecoder::decode, py::arg("outputs"),
+             py::arg("scale") = std::array{1.0, 1.0}, py::arg("origin") = std::array{0.0, 0.0});
 
     py::class_<PyTemplateMatch>(m, "TemplateMatch")
         .def(py::init<>())

@@ -131,7 +131,12 @@ class BoxDecoder:
         least_score: float,
         most_overlap: float,
     ) -> None: ...
-    def decode(self, outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]: ...
+    def decode(
+        self,
+        outputs: Sequence[NDArray[np.float32]],
+        scale: tuple[float, float] = (1.0, 1.0),
+        origin: tuple[float, float] = (0.0, 0.0),
+    ) -> list[tuple[tuple[float, float, float, float], float]]: ...
 
 class TemplateMatch:
     def start(

@@ -83,7 +83,7 @@ class DetectorModule(TrainedModule):
             )
             self._judged.append(
                 JudgedPicture(
-                    tuple(Face((x, y, w, h), score) for x, y, w, h, score in found.tolist()),
+                    tuple(Face(box, score) for box, score in found),
                     _boxes(faces[k]),
                     _boxes(doubtful[k]),
                     self._height,

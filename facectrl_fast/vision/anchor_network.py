@@ -94,14 +94,11 @@ class AnchorNetwork:
         """
         bound = self._input(*size)
         self._fill(bound.array, picture, crop)
-        found = decoder.decode(bound.run())
         left, top, width, height = crop
         # Both ways by what it was shrunk by, which rounding to whole cells makes differ a little.
-        across, down = width / size[1], height / size[0]
-        return [
-            Face((left + x * across, top + y * down, w * across, h * down), score)
-            for x, y, w, h, score in found.tolist()
-        ]
+        scale = width / size[1], height / size[0]
+        found = decoder.decode(bound.run(), scale, (left, top))
+        return [Face(box, score) for box, score in found]
 
     def fitting(self, rows: float, columns: float) -> tuple[int, int]:
         """The nearest size that it takes."""
@@ -159,8 +156,9 @@ class AnchorNetwork:
             image = image[top + (step - 1) // 2 : top + height : step]
             top, height = 0, len(image)
         box = (float(left), float(top), float(width), float(height))
-        WHOLE_IMAGE(image, picture.pixel_format, box, batch[:, :1])
-        if self.description.channels > 1:
+        colours = self.description.channels > 1
+        WHOLE_IMAGE(image, picture.pixel_format, box, batch[:, :1] if colours else batch)
+        if colours:
             batch[:, 1:] = batch[:, :1]
 
 

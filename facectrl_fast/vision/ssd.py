@@ -10,6 +10,7 @@ the other, called ``NAME.close.onnx`` where that is ``NAME.onnx``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from facectrl_fast.config import LEAST_SHARE
@@ -23,7 +24,7 @@ from facectrl_fast.types import (
     holds_middle,
     overlap,
 )
-from facectrl_fast.vision.anchor_network import AnchorNetwork, Picture
+from facectrl_fast.vision.anchor_network import MOST_SIZES, AnchorNetwork, Picture
 from facectrl_fast.vision.detect import DRAWN_SMALL, JUST_TOO_SMALL
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -89,6 +90,7 @@ class SsdDetector:
         self._least_box = JUST_TOO_SMALL if sensitive else DRAWN_SMALL
         """Height of the smallest box given, as a share of that of the smallest face."""
         self._least_score = LOWEST_SCORE if sensitive else self.used_score
+        self._input_size = lru_cache(MOST_SIZES)(partial(_smallest_input, self._network))
         lowest = min(DOUBTFUL, self._least_score)
         self._decoder = self._network.decoder(lowest)
         self._close_decoder = self._close.decoder(lowest)
@@ -190,10 +192,13 @@ class SsdDetector:
         same = [face for face in found if overlap(face.box, doubtful.box) >= SAME]
         return max(same, key=lambda face: face.score, default=None)
 
-    def _input_size(self, height: int, width: int, share: float) -> tuple[int, int]:
-        """Rows and columns at which the smallest face is just big enough."""
-        rows = self.description.face / share
-        return self._network.fitting(rows, rows * width / height)
+
+def _smallest_input(
+    network: AnchorNetwork, height: int, width: int, share: float
+) -> tuple[int, int]:
+    """Rows and columns at which the smallest face is just big enough."""
+    rows = network.description.face / share
+    return network.fitting(rows, rows * width / height)
 
 
 def _is_worth_a_close_look(picture: Picture, face: Face, settled: Sequence[Box]) -> bool:

@@ -22,6 +22,12 @@ def outputs(rng, rows, columns, spread=2.0):
     return made
 
 
+def decoded(decoder, outputs, *args):
+    """Rows of x, y, width, height and score."""
+    found = [(*box, score) for box, score in decoder.decode(outputs, *args)]
+    return np.array(found, np.float64).reshape(-1, 5)
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     rows=st.integers(1, 6),
@@ -31,7 +37,7 @@ def outputs(rng, rows, columns, spread=2.0):
 )
 def test_boxes_are_those_of_the_reference(seed, rows, columns, least_score, most_overlap):
     given_outputs = outputs(np.random.default_rng(seed), rows, columns)
-    found = BoxDecoder(LEVELS, least_score, most_overlap).decode(given_outputs)
+    found = decoded(BoxDecoder(LEVELS, least_score, most_overlap), given_outputs)
     known = suppress(decode_boxes(LEVELS, given_outputs, least_score), most_overlap)
     # A score or an overlap on the limit may fall on either side of it.
     if len(found) == len(known):
@@ -45,18 +51,28 @@ def test_boxes_are_those_of_the_reference(seed, rows, columns, least_score, most
 
 
 def test_the_best_comes_first_and_the_kept_do_not_overlap():
-    found = BoxDecoder(LEVELS, 0.1, 0.3).decode(outputs(np.random.default_rng(0), 8, 10))
+    found = decoded(BoxDecoder(LEVELS, 0.1, 0.3), outputs(np.random.default_rng(0), 8, 10))
     assert len(found) > 10
     assert (np.diff(found[:, 4]) <= 0).all()
     for k, box in enumerate(found[:40]):
         assert all(intersection_over_union(box, other) <= 0.3 for other in found[:k])
 
 
+def test_boxes_are_scaled_and_then_moved():
+    made = outputs(np.random.default_rng(0), 8, 10)
+    decoder = BoxDecoder(LEVELS, 0.1, 0.3)
+    plain = decoded(decoder, made)
+    np.testing.assert_allclose(
+        decoded(decoder, made, (2.0, 0.5), (30.0, -4.0)),
+        plain * [2, 0.5, 2, 0.5, 1] + [30, -4, 0, 0, 0],
+    )
+
+
 def test_nothing_scores_enough():
     found = BoxDecoder(LEVELS, 0.5, 0.3).decode(
         [np.full_like(part, -9) for part in outputs(np.random.default_rng(0), 2, 2)]
     )
-    assert found.shape == (0, 5)
+    assert found == []
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -64,14 +80,14 @@ def test_outputs_that_are_no_numbers_are_no_boxes(value):
     broken = [np.full_like(part, value) for part in outputs(np.random.default_rng(0), 2, 2)]
     assert len(BoxDecoder(LEVELS, 0.5, 0.3).decode(broken)) == 0
     broken[0][:, : len(LEVELS[0][1])] = 5.0
-    boxes = BoxDecoder(LEVELS, 0.5, 0.3).decode(broken)
+    boxes = decoded(BoxDecoder(LEVELS, 0.5, 0.3), broken)
     assert np.isfinite(boxes).all()
 
 
 def test_a_wild_offset_makes_no_endless_box():
     made = outputs(np.random.default_rng(0), 2, 2)
     made[0][:, len(LEVELS[0][1]) :] = 1e30
-    assert np.isfinite(BoxDecoder(LEVELS, 0.1, 1.0).decode(made)).all()
+    assert np.isfinite(decoded(BoxDecoder(LEVELS, 0.1, 1.0), made)).all()
 
 
 @pytest.mark.parametrize(
