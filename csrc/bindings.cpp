@@ -200,8 +200,8 @@ struct BoxDecoder {
     float least_score;
     float most_overlap;
 
-    // Each as ((x, y, width, height), score), best first, of the input scaled and moved: tuples, as
-    // Python wants them, since hardly any box is left.
+    // Each is ((x, y, width, height), score), best first, scaled and then moved. No array: hardly
+    // any box is left, and Python wants tuples.
     py::list decode(const std::vector<FloatArray>& outputs, const std::array<double, 2>& scale,
                     const std::array<double, 2>& origin) const {
         if (outputs.size() != levels.size()) {

@@ -216,15 +216,17 @@ void pick_and_combine(const ColumnWeights& columns, const float* sums, std::size
     }
 }
 
+template <int Taps>
+void combine_few(const ColumnWeights& columns, float* sums, std::size_t stride, int rows,
+                 float* out) {
+    if (are_near(columns)) return pick_and_combine<Taps>(columns, sums, stride, rows, out);
+    transpose_and_combine<Taps>(columns, sums, stride, rows, out);
+}
+
 void combine(const ColumnWeights& columns, float* sums, std::size_t stride, int rows, float* out) {
-    const bool near = are_near(columns);
     switch (columns.taps) {
-    case 2:
-        if (near) return pick_and_combine<2>(columns, sums, stride, rows, out);
-        return transpose_and_combine<2>(columns, sums, stride, rows, out);
-    case 3:
-        if (near) return pick_and_combine<3>(columns, sums, stride, rows, out);
-        return transpose_and_combine<3>(columns, sums, stride, rows, out);
+    case 2: return combine_few<2>(columns, sums, stride, rows, out);
+    case 3: return combine_few<3>(columns, sums, stride, rows, out);
     case 4: return transpose_and_combine<4>(columns, sums, stride, rows, out);
     case 5: return transpose_and_combine<5>(columns, sums, stride, rows, out);
     default: return transpose_and_combine<0>(columns, sums, stride, rows, out);

@@ -27,7 +27,7 @@ public:
                 set_area(i, i * scale, (i + 1) * scale, source);
             }
         }
-        std::fill(firsts_.begin() + target, firsts_.end(), firsts_[static_cast<std::size_t>(target - 1)]);
+        std::fill(firsts_.begin() + target, firsts_.end(), first(target - 1));
     }
 
     int taps() const { return taps_; }
