@@ -50,6 +50,8 @@ def main() -> int:
         program = link(work / "program", parts, [])
         names = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
         counts = {name: count(program, name) for name in names.splitlines()}
+    start = counts.pop("nothing")
+    counts = {name: number - start for name, number in counts.items()}
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     before = kept.get(compiler)
     for name, number in counts.items():
