@@ -27,6 +27,7 @@ struct ColumnWeights {
     const float* weights;
     int taps;
     int width;
+    int reach;  // pixels, from the first to the last, that a block needs at most
 };
 
 // So many rows are combined at once: a wide register holds a pixel of each.

@@ -173,17 +173,8 @@ void transpose_and_combine(const ColumnWeights& columns, float* sums, std::size_
     }
 }
 
-// Whether the columns of each block come from sixteen pixels that lie side by side.
-bool are_near(const ColumnWeights& columns) {
-    for (int i = 0; i < columns.width; i += kLanes) {
-        const int reach = columns.firsts[i + kLanes - 1] + columns.taps - columns.firsts[i];
-        if (reach > 2 * kLanes) return false;
-    }
-    return true;
-}
-
-// For such columns: two registers hold the sixteen, and each weight is for eight picked of them.
-// That takes half the time of laying rows side by side and back.
+// For columns of which each block needs sixteen pixels at most: two registers hold these, and each
+// weight is for eight picked of them. Nothing has to be laid side by side and back.
 template <int Taps>
 void pick_and_combine(const ColumnWeights& columns, const float* sums, std::size_t stride,
                       int rows, float* out) {
@@ -219,7 +210,7 @@ void pick_and_combine(const ColumnWeights& columns, const float* sums, std::size
 template <int Taps>
 void combine_few(const ColumnWeights& columns, float* sums, std::size_t stride, int rows,
                  float* out) {
-    if (are_near(columns)) return pick_and_combine<Taps>(columns, sums, stride, rows, out);
+    if (columns.reach <= 2 * kLanes) return pick_and_combine<Taps>(columns, sums, stride, rows, out);
     transpose_and_combine<Taps>(columns, sums, stride, rows, out);
 }
 

@@ -31,7 +31,13 @@ public:
     }
 
     int taps() const { return taps_; }
-    ColumnWeights columns() const { return {firsts_.data(), weights_.data(), taps_, size_}; }
+    ColumnWeights columns() const {
+        int reach = 0;
+        for (std::size_t i = 0; i < firsts_.size(); i += kColumnsAtOnce) {
+            reach = std::max(reach, firsts_[i + kColumnsAtOnce - 1] + taps_ - firsts_[i]);
+        }
+        return {firsts_.data(), weights_.data(), taps_, size_, reach};
+    }
     int first(int i) const { return firsts_[static_cast<std::size_t>(i)]; }
     float weight(int i, int k) const { return weights_[place(i, k)]; }
 
@@ -97,6 +103,7 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
                  const GrayRowKernels& rows, float* out, int out_width, int out_height) {
     const Axis horizontal(resampling, crop.width, out_width);
     const Axis vertical(resampling, crop.height, out_height);
+    const ColumnWeights columns = horizontal.columns();
     const AccumulateGrayRow accumulate = rows.of(image.format);
     const std::size_t offset =
         static_cast<std::size_t>(crop.x) * bytes_per_pixel(image.format);
@@ -118,7 +125,7 @@ void resize_gray(const ImageView& image, const PixelRect& crop, Resampling resam
                 accumulate(image.row(first + k) + offset, crop.width, weight / 255.0f, sum);
             }
         }
-        rows.combine(horizontal.columns(), sums.get(), stride, count, out);
+        rows.combine(columns, sums.get(), stride, count, out);
         out += static_cast<std::ptrdiff_t>(count) * out_width;
     }
 }
