@@ -1,5 +1,5 @@
-// All Python bindings. Arguments are checked here, so that the kernels can trust theirs; the
-// messages name the argument. Public Python modules wrap these classes and carry the docstrings.
+// The Python module. Arguments are checked here and in checked_arguments, so that the kernels can
+// trust theirs. Public Python modules wrap these classes and carry the docstrings.
 #include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -12,9 +12,10 @@
 #include <string>
 #include <tuple>
 
-#include "box_decode.hpp"
+#include "checked_arguments.hpp"
 #include "frame_ring.hpp"
 #include "gate.hpp"
+#include "look_bindings.hpp"
 #include "preprocess.hpp"
 #include "template_match.hpp"
 #include "v4l2_capture.hpp"
@@ -26,11 +27,6 @@ using namespace facectrl;
 namespace {
 
 using Seconds = std::chrono::duration<double>;
-
-int channels(PixelFormat format) {
-    if (format == PixelFormat::BGR24) return 3;
-    return format == PixelFormat::YUYV || format == PixelFormat::UYVY ? 2 : 1;
-}
 
 // How frames of one ring look from NumPy.
 struct Layout {
@@ -95,57 +91,6 @@ Seconds checked_timeout(double timeout) {
     return Seconds(timeout);
 }
 
-ImageView view_of(const py::array& image, PixelFormat format) {
-    if (!image.dtype().equal(py::dtype::of<std::uint8_t>())) {
-        throw py::value_error("image: dtype must be uint8");
-    }
-    const int depth = channels(format);
-    const py::ssize_t dimensions = depth == 1 ? 2 : 3;
-    if (image.ndim() != dimensions || (depth > 1 && image.shape(2) != depth)) {
-        throw py::value_error("image: shape must be " + std::string(depth == 1 ? "(rows, width)" : "") +
-                              (depth > 1 ? "(height, width, " + std::to_string(depth) + ")" : "") +
-                              " for this pixel format");
-    }
-    if (image.shape(0) == 0 || image.shape(1) == 0) throw py::value_error("image: is empty");
-    if (image.shape(0) > 24576 || image.shape(1) > 16384) {
-        throw py::value_error("image: is larger than 16384 x 16384 pixels");
-    }
-    const bool packed = (image.shape(1) == 1 || image.strides(1) == depth) &&
-                        (depth == 1 || image.strides(2) == 1);
-    if (!packed) {
-        throw py::value_error("image: pixels of a row must lie side by side");
-    }
-    auto rows = static_cast<int>(image.shape(0));
-    const auto width = static_cast<int>(image.shape(1));
-    if (format == PixelFormat::NV12) {
-        if (rows % 3 != 0 || width % 2 != 0) {
-            throw py::value_error("image: NV12 has height * 3 / 2 rows and an even width");
-        }
-        rows = rows / 3 * 2;
-    }
-    return {static_cast<const std::uint8_t*>(image.data()), width, rows, image.strides(0), format};
-}
-
-Box checked_box(const std::array<double, 4>& box) {
-    for (double value : box) {
-        if (!std::isfinite(value)) throw py::value_error("box: must be four finite numbers");
-    }
-    if (box[2] <= 0 || box[3] <= 0) throw py::value_error("box: width and height must be positive");
-    return {box[0], box[1], box[2], box[3]};
-}
-
-Expansion checked_expansion(const std::array<double, 2>& amount, const std::string& unit) {
-    if (unit != "relative" && unit != "pixels") {
-        throw py::value_error("expansion_unit: must be 'relative' or 'pixels'");
-    }
-    for (double value : amount) {
-        if (!std::isfinite(value) || value < 0) {
-            throw py::value_error("expansion: must be finite and not negative");
-        }
-    }
-    return {unit == "relative", amount[0], amount[1]};
-}
-
 Resampling checked_resampling(const std::string& name) {
     if (name == "bilinear") return Resampling::Bilinear;
     if (name == "area") return Resampling::Area;
@@ -157,111 +102,6 @@ const GrayRowKernels& checked_kernels(const std::string& instruction_set) {
     if (instruction_set == "portable") return portable_gray_rows();
     if (instruction_set == "avx2" && avx2_gray_rows() != nullptr) return *avx2_gray_rows();
     throw py::value_error("instruction_set: '" + instruction_set + "' is not available here");
-}
-
-struct Target {
-    float* data;
-    int width;
-    int height;
-};
-
-Target checked_target(py::array& out) {
-    if (!out.dtype().equal(py::dtype::of<float>())) {
-        throw py::value_error("out: dtype must be float32");
-    }
-    if (!out.writeable()) throw py::value_error("out: is read-only");
-    const py::ssize_t dimensions = out.ndim();
-    if ((out.flags() & py::array::c_style) == 0 || dimensions < 2) {
-        throw py::value_error("out: must be C-contiguous with at least two dimensions");
-    }
-    for (py::ssize_t i = 0; i + 2 < dimensions; ++i) {
-        if (out.shape(i) != 1) {
-            throw py::value_error("out: dimensions before height and width must be 1");
-        }
-    }
-    const py::ssize_t height = out.shape(dimensions - 2);
-    const py::ssize_t width = out.shape(dimensions - 1);
-    if (height < 1 || width < 1 || height > 4096 || width > 4096) {
-        throw py::value_error("out: height and width must be 1 to 4096");
-    }
-    return {static_cast<float*>(out.mutable_data()), static_cast<int>(width),
-            static_cast<int>(height)};
-}
-
-using FloatArray = py::array_t<float, py::array::c_style>;
-
-// Knows a detector's anchors; the outputs come one a level.
-struct BoxDecoder {
-    struct Level {
-        int stride;
-        std::vector<AnchorShape> anchors;
-    };
-    std::vector<Level> levels;
-    float least_score;
-    float most_overlap;
-
-    // Each is ((x, y, width, height), score), best first, scaled and then moved. No array: hardly
-    // any box is left, and Python wants tuples.
-    py::list decode(const std::vector<FloatArray>& outputs, const std::array<double, 2>& scale,
-                    const std::array<double, 2>& origin) const {
-        if (outputs.size() != levels.size()) {
-            throw py::value_error("outputs: must be one for each level");
-        }
-        std::vector<AnchorGrid> grids;
-        for (std::size_t i = 0; i < levels.size(); ++i) {
-            grids.push_back(grid(levels[i], outputs[i]));
-        }
-        std::vector<ScoredBox> boxes;
-        {
-            // Safe: `outputs` keeps the arrays alive, and nothing else is touched.
-            const py::gil_scoped_release unlocked;
-            for (const AnchorGrid& each : grids) decode_boxes(each, least_score, boxes);
-            boxes = suppress_overlaps(std::move(boxes), most_overlap);
-        }
-        py::list found;
-        for (const ScoredBox& box : boxes) {
-            found.append(py::make_tuple(
-                py::make_tuple(origin[0] + box.x * scale[0], origin[1] + box.y * scale[1],
-                               box.width * scale[0], box.height * scale[1]),
-                box.score));
-        }
-        return found;
-    }
-
-    static AnchorGrid grid(const Level& level, const FloatArray& output) {
-        const auto anchors = static_cast<py::ssize_t>(level.anchors.size());
-        if (output.ndim() != 4 || output.shape(0) != 1 || output.shape(1) != 5 * anchors ||
-            output.size() > 1 << 26) {
-            throw py::value_error("outputs: shapes must be (1, 5 anchors, rows, columns)");
-        }
-        return {output.data(), static_cast<int>(output.shape(2)),
-                static_cast<int>(output.shape(3)), level.stride, &level.anchors};
-    }
-};
-
-BoxDecoder checked_decoder(
-    const std::vector<std::pair<int, std::vector<std::pair<float, float>>>>& levels,
-    float least_score, float most_overlap) {
-    if (!(least_score > 0 && least_score < 1)) {
-        throw py::value_error("least_score: must lie between 0 and 1");
-    }
-    if (!(most_overlap >= 0 && most_overlap <= 1)) {
-        throw py::value_error("most_overlap: must be 0 to 1");
-    }
-    BoxDecoder decoder{{}, least_score, most_overlap};
-    for (const auto& [stride, shapes] : levels) {
-        BoxDecoder::Level level{stride, {}};
-        for (const auto& [width, height] : shapes) {
-            const bool usable = width > 0 && height > 0 && width <= 16384 && height <= 16384;
-            if (!usable) throw py::value_error("levels: anchors must be 0 to 16384 pixels");
-            level.anchors.push_back({width, height});
-        }
-        if (stride < 1 || stride > 16384 || level.anchors.empty()) {
-            throw py::value_error("levels: each is a stride and its anchors' widths and heights");
-        }
-        decoder.levels.push_back(std::move(level));
-    }
-    return decoder;
 }
 
 std::tuple<int, int, int, int> crop_box(const std::array<double, 4>& box, int frame_width, int frame_height,
@@ -672,11 +512,7 @@ PYBIND11_MODULE(_native, m) {
             g.gate.forget();
         });
 
-    py::class_<BoxDecoder>(m, "BoxDecoder")
-        .def(py::init(&checked_decoder), py::arg("levels"), py::arg("least_score"),
-             py::arg("most_overlap"))
-        .def("decode", &BoxDecoder::decode, py::arg("outputs"),
-             py::arg("scale") = std::array{1.0, 1.0}, py::arg("origin") = std::array{0.0, 0.0});
+    bind_looks(m);
 
     py::class_<PyTemplateMatch>(m, "TemplateMatch")
         .def(py::init<>())

@@ -9,14 +9,6 @@ namespace {
 // A wild offset must not become an endless side.
 constexpr float kMostGrowth = 3.0f;
 
-float intersection_over_union(const ScoredBox& a, const ScoredBox& b) {
-    const float width = std::min(a.x + a.width, b.x + b.width) - std::max(a.x, b.x);
-    const float height = std::min(a.y + a.height, b.y + b.height) - std::max(a.y, b.y);
-    if (width <= 0 || height <= 0) return 0;
-    const float shared = width * height;
-    return shared / (a.width * a.height + b.width * b.height - shared);
-}
-
 float side(float anchor, float offset) {
     return anchor * std::exp(std::clamp(kSizeStep * offset, -kMostGrowth, kMostGrowth));
 }
@@ -27,6 +19,14 @@ bool is_finite(const ScoredBox& box) {
 }
 
 }  // namespace
+
+float intersection_over_union(const ScoredBox& a, const ScoredBox& b) {
+    const float width = std::min(a.x + a.width, b.x + b.width) - std::max(a.x, b.x);
+    const float height = std::min(a.y + a.height, b.y + b.height) - std::max(a.y, b.y);
+    if (width <= 0 || height <= 0) return 0;
+    const float shared = width * height;
+    return shared / (a.width * a.height + b.width * b.height - shared);
+}
 
 void decode_boxes(const AnchorGrid& grid, float least_score, std::vector<ScoredBox>& boxes) {
     // Compared before the logistic function, which hardly any cell needs then.

@@ -26,6 +26,8 @@ struct ScoredBox {
     float score;                // 0..1
 };
 
+float intersection_over_union(const ScoredBox& a, const ScoredBox& b);
+
 // An offset of one moves the centre by this share of the anchor's side.
 constexpr float kCentreStep = 0.1f;
 // An offset of one makes the side exp(this) times the anchor's.
@@ -38,8 +40,8 @@ void decode_boxes(const AnchorGrid& grid, float least_score, std::vector<ScoredB
 // Boxes that are looked at, the best ones: a network that sees faces everywhere must not take long.
 constexpr std::size_t kMostCandidates = 2000;
 
-// Best first, and none that overlaps with a better one by more than `most_overlap` (intersection
-// over union).
+// Best first, and none that overlaps with a better one by more than `most_overlap`, as intersection
+// over union.
 std::vector<ScoredBox> suppress_overlaps(std::vector<ScoredBox> boxes, float most_overlap);
 
 }  // namespace facectrl

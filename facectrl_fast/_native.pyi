@@ -1,5 +1,6 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,11 +133,41 @@ class BoxDecoder:
         most_overlap: float,
     ) -> None: ...
     def decode(
-        self,
-        outputs: Sequence[NDArray[np.float32]],
-        scale: tuple[float, float] = (1.0, 1.0),
-        origin: tuple[float, float] = (0.0, 0.0),
+        self, outputs: Sequence[NDArray[np.float32]]
     ) -> list[tuple[tuple[float, float, float, float], float]]: ...
+
+class _Input(Protocol):
+    array: NDArray[np.float32]
+    def run(self) -> list[NDArray[np.float32]]: ...
+
+class AnchorLooks:
+    def __init__(
+        self,
+        decoder: BoxDecoder,
+        input: Callable[[int, int], _Input],
+        fill: Callable[
+            [NDArray[np.float32], NDArray[np.uint8], PixelFormat, tuple[int, int, int, int]], None
+        ]
+        | None,
+        multiple: int,
+        most_pixels: float,
+        most_side: float,
+        rows_read: int,
+    ) -> None: ...
+    def fitting(self, rows: float, columns: float) -> tuple[int, int]: ...
+    def search(
+        self, image: NDArray[np.uint8], pixel_format: PixelFormat, rows: int, columns: int
+    ) -> list[tuple[tuple[float, float, float, float], float]]: ...
+    def look_closely(
+        self,
+        image: NDArray[np.uint8],
+        pixel_format: PixelFormat,
+        box: tuple[float, float, float, float],
+        face: float,
+        most_enlarged: float,
+        expansion: tuple[float, float],
+        same: float,
+    ) -> tuple[tuple[float, float, float, float], float] | None: ...
 
 class TemplateMatch:
     def start(

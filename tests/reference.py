@@ -30,7 +30,8 @@ def crop_box(box, frame_width, frame_height, expansion, unit):
         (x, width, grow[0], frame_width),
         (y, height, grow[1], frame_height),
     ):
-        first, last = max(start - more / 2, 0), min(start - more / 2 + length + more, limit)
+        first = start - more / 2
+        first, last = max(first, 0), min(first + (length + more), limit)
         if not last > first:
             return None
         first = min(int(np.floor(first + 0.5)), limit - 1)
@@ -170,6 +171,22 @@ def decode_boxes(levels, outputs, least_score):
                 y = (row + 0.5) * stride + 0.1 * dy * height - h / 2
                 boxes.append((x, y, w, h, score))
     return np.array(boxes).reshape(-1, 5)
+
+
+def fitting(rows, columns, multiple, most_pixels, most_side):
+    """The nearest rows and columns of whole multiples, smaller where they are too many."""
+    if rows * columns > most_pixels or max(rows, columns) > most_side:
+        shrink = min((most_pixels / (rows * columns)) ** 0.5, 1)
+        rows, columns = min(rows * shrink, most_side), min(columns * shrink, most_side)
+    return tuple(max(round(side / multiple), 1) * multiple for side in (rows, columns))
+
+
+def shown(image, pixel_format, part, shape, rows_read):
+    """Float64 (h, w) in 0..1 of a part of a picture; of many rows some are left out."""
+    x, y, width, height = part
+    step = max(height // (rows_read * shape[0]), 1)
+    crop = gray(image, pixel_format)[y : y + height, x : x + width][(step - 1) // 2 :: step] / 255
+    return area_matrix(len(crop), shape[0]) @ crop @ area_matrix(width, shape[1]).T
 
 
 def suppress(boxes, most_overlap):

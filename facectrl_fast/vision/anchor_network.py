@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from facectrl_fast._native import BoxDecoder
+from facectrl_fast._native import AnchorLooks, BoxDecoder
 from facectrl_fast.errors import UserError
-from facectrl_fast.types import Face, Float32Array, PixelFormat, UInt8Array
+from facectrl_fast.types import Float32Array, PixelFormat, UInt8Array
 from facectrl_fast.vision.detector_file import DetectorDescription
 from facectrl_fast.vision.preprocess import WHOLE_IMAGE
 from facectrl_fast.vision.runtime import BoundInput, open_session, run_session
@@ -20,18 +20,6 @@ MOST_SIZES = 16
 """Of inputs, that are kept."""
 ROWS_READ = 3
 """Of a picture, at least, for each row of the network's input."""
-
-
-@dataclass(slots=True)
-class Picture:
-    """A picture that faces are looked for in."""
-
-    image: UInt8Array
-    pixel_format: PixelFormat
-    width: int
-    height: int
-    least: float
-    """Height of the smallest face wanted."""
 
 
 class AnchorNetwork:
@@ -65,60 +53,30 @@ class AnchorNetwork:
             raise UserError(
                 f"{path}: its input or output does not fit its metadata; train it again"
             )
-        self._inputs: dict[tuple[int, int], BoundInput] = {}
-        """By their rows and columns."""
 
-    def decoder(self, least_score: float) -> BoxDecoder:
-        """What makes boxes of its outputs, of that score or more."""
-        levels = [(level.stride, level.shapes) for level in self.description.levels]
-        return BoxDecoder(levels, least_score, self.description.overlap)
+    def looks(self, least_score: float) -> AnchorLooks:
+        """What it finds in pictures, of that score or more."""
+        described = self.description
+        levels = [(level.stride, level.shapes) for level in described.levels]
+        return AnchorLooks(
+            BoxDecoder(levels, least_score, described.overlap),
+            lru_cache(MOST_SIZES)(self._input),
+            _fill_colours if described.channels > 1 else None,
+            described.multiple,
+            MOST_PIXELS,
+            MOST_SIDE,
+            ROWS_READ,
+        )
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
         """The outputs for an input (1, channels, h, w), one a level."""
         return run_session(self._session, self._output_names, {self._input_name: batch})
 
-    def look(
-        self,
-        picture: Picture,
-        crop: tuple[int, int, int, int],
-        size: tuple[int, int],
-        decoder: BoxDecoder,
-    ) -> list[Face]:
-        """What it finds in a part of a picture, best first.
-
-        Args:
-            picture: the whole one.
-            crop: x, y, width, height of the part.
-            size: rows and columns of the input.
-            decoder: one of its own.
-        """
-        bound = self._input(*size)
-        self._fill(bound.array, picture, crop)
-        left, top, width, height = crop
-        # Both ways by what it was shrunk by, which rounding to whole cells makes differ a little.
-        scale = width / size[1], height / size[0]
-        found = decoder.decode(bound.run(), scale, (left, top))
-        return [Face(box, score) for box, score in found]
-
-    def fitting(self, rows: float, columns: float) -> tuple[int, int]:
-        """The nearest size that it takes."""
-        if rows * columns > MOST_PIXELS or max(rows, columns) > MOST_SIDE:
-            shrink = min((MOST_PIXELS / (rows * columns)) ** 0.5, 1.0)
-            rows, columns = min(rows * shrink, MOST_SIDE), min(columns * shrink, MOST_SIDE)
-        multiple = self.description.multiple
-        return _to_multiple(rows, multiple), _to_multiple(columns, multiple)
-
     def _input(self, rows: int, columns: int) -> BoundInput:
-        """An input of that size, which is used again."""
-        known = self._inputs.get((rows, columns))
-        if known is None:
-            if len(self._inputs) >= MOST_SIZES:
-                self._inputs.clear()
-            shape = (1, self.description.channels, rows, columns)
-            outputs = dict(zip(self._output_names, self._shapes(rows, columns), strict=True))
-            known = BoundInput(self._session, self._input_name, shape, outputs)
-            self._inputs[rows, columns] = known
-        return known
+        """An input of that size."""
+        shape = (1, self.description.channels, rows, columns)
+        outputs = dict(zip(self._output_names, self._shapes(rows, columns), strict=True))
+        return BoundInput(self._session, self._input_name, shape, outputs)
 
     def _shapes(self, rows: int, columns: int) -> list[tuple[int, ...]]:
         """Of the outputs for such an input."""
@@ -139,28 +97,22 @@ class AnchorNetwork:
             return False
         return [output.shape for output in outputs] == self._shapes(side, side)
 
-    def _fill(self, batch: Float32Array, picture: Picture, crop: tuple[int, int, int, int]) -> None:
-        left, top, width, height = crop
-        if self.description.channels == 3 and picture.pixel_format is PixelFormat.BGR24:
-            import cv2  # late: gray networks need nothing of it
 
-            rows, columns = batch.shape[2:]
-            part = picture.image[top : top + height, left : left + width]
-            small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
-            batch[0] = np.moveaxis(small, 2, 0) / np.float32(255)
-            return
-        image = picture.image
-        # Of a large picture more rows than these would be read for nothing to be seen.
-        step = height // (ROWS_READ * batch.shape[2])
-        if step > 1 and picture.pixel_format is not PixelFormat.NV12:  # has rows of chroma, too
-            image = image[top + (step - 1) // 2 : top + height : step]
-            top, height = 0, len(image)
-        box = (float(left), float(top), float(width), float(height))
-        colours = self.description.channels > 1
-        WHOLE_IMAGE(image, picture.pixel_format, box, batch[:, :1] if colours else batch)
-        if colours:
-            batch[:, 1:] = batch[:, :1]
+def _fill_colours(
+    batch: Float32Array,
+    image: UInt8Array,
+    pixel_format: PixelFormat,
+    part: tuple[int, int, int, int],
+) -> None:
+    """Write a part of a picture to an input of three channels."""
+    left, top, width, height = part
+    if pixel_format is not PixelFormat.BGR24:
+        WHOLE_IMAGE(image, pixel_format, part, batch[:, :1])
+        batch[:, 1:] = batch[:, :1]
+        return
+    import cv2  # late: gray networks need nothing of it
 
-
-def _to_multiple(pixels: float, multiple: int) -> int:
-    return max(round(pixels / multiple), 1) * multiple
+    rows, columns = batch.shape[2:]
+    shown = image[top : top + height, left : left + width]
+    small = cv2.resize(shown, (columns, rows), interpolation=cv2.INTER_AREA)
+    batch[0] = np.moveaxis(small, 2, 0) / np.float32(255)

@@ -10,9 +10,11 @@ the other, called ``NAME.close.onnx`` where that is ``NAME.onnx``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
+from facectrl_fast._native import AnchorLooks
 from facectrl_fast.config import LEAST_SHARE
 from facectrl_fast.files import is_file
 from facectrl_fast.models import PACKAGED_DETECTOR
@@ -24,7 +26,7 @@ from facectrl_fast.types import (
     holds_middle,
     overlap,
 )
-from facectrl_fast.vision.anchor_network import MOST_SIZES, AnchorNetwork, Picture
+from facectrl_fast.vision.anchor_network import MOST_SIZES, AnchorNetwork
 from facectrl_fast.vision.detect import DRAWN_SMALL, JUST_TOO_SMALL
 from facectrl_fast.vision.preprocess import Preprocessing
 
@@ -52,6 +54,16 @@ SAME = 0.4
 def close_looks_beside(path: Path) -> Path:
     """Where the network lies that looks closely for the detector of that file, if there is one."""
     return path.with_name(f"{path.name.removesuffix('.onnx')}.close.onnx")
+
+
+@dataclass(slots=True)
+class Picture:
+    """A picture that faces are looked for in."""
+
+    image: UInt8Array
+    pixel_format: PixelFormat
+    least: float
+    """Height of the smallest face wanted."""
 
 
 class SsdDetector:
@@ -90,10 +102,13 @@ class SsdDetector:
         self._least_box = JUST_TOO_SMALL if sensitive else DRAWN_SMALL
         """Height of the smallest box given, as a share of that of the smallest face."""
         self._least_score = LOWEST_SCORE if sensitive else self.used_score
-        self._input_size = lru_cache(MOST_SIZES)(partial(_smallest_input, self._network))
         lowest = min(DOUBTFUL, self._least_score)
-        self._decoder = self._network.decoder(lowest)
-        self._close_decoder = self._close.decoder(lowest)
+        self._looks = self._network.looks(lowest)
+        same = self._close is self._network
+        self._close_looks = self._looks if same else self._close.looks(lowest)
+        self._input_size = lru_cache(MOST_SIZES)(
+            partial(_smallest_input, self._looks, self.description.face)
+        )
 
     def detect(
         self, image: UInt8Array, pixel_format: PixelFormat, least_share: float | None = None
@@ -141,13 +156,12 @@ class SsdDetector:
         """It, and the size at which to search it for faces from that share of its height on."""
         rows, width = image.shape[:2]
         height = rows * 2 // 3 if pixel_format is PixelFormat.NV12 else rows
-        picture = Picture(image, pixel_format, width, height, share * height)
-        return picture, self._input_size(height, width, share)
+        return Picture(image, pixel_format, share * height), self._input_size(height, width, share)
 
     def _searched(self, picture: Picture, size: tuple[int, int]) -> list[Face]:
         """What the network finds in all of the picture, best first; ``size`` is its input's."""
-        whole = (0, 0, picture.width, picture.height)
-        return self._network.look(picture, whole, size, self._decoder)
+        found = self._looks.search(picture.image, picture.pixel_format, *size)
+        return [Face(box, score) for box, score in found]
 
     def _decided(self, picture: Picture, found: Sequence[Face], sure: float) -> list[Face]:
         """Of what a search found, best first, the sure and what close looks make of the doubtful.
@@ -181,24 +195,24 @@ class SsdDetector:
         return kept
 
     def _looked_at_closely(self, picture: Picture, doubtful: Face) -> Face | None:
-        try:
-            crop = CLOSE_LOOK.crop_box(doubtful.box, picture.width, picture.height)
-        except ValueError:  # it lies outside of the picture
-            return None
-        enlarged = MOST_ENLARGED * max(self.description.face / picture.least, 1.0)
-        scale = min(CLOSE * self._close.description.height / doubtful.box[3], enlarged)
-        size = self._close.fitting(scale * crop[3], scale * crop[2])
-        found = self._close.look(picture, crop, size, self._close_decoder)
-        same = [face for face in found if overlap(face.box, doubtful.box) >= SAME]
-        return max(same, key=lambda face: face.score, default=None)
+        found = self._close_looks.look_closely(
+            picture.image,
+            picture.pixel_format,
+            doubtful.box,
+            CLOSE * self._close.description.height,
+            MOST_ENLARGED * max(self.description.face / picture.least, 1.0),
+            CLOSE_LOOK.expansion,
+            SAME,
+        )
+        return Face(*found) if found else None
 
 
 def _smallest_input(
-    network: AnchorNetwork, height: int, width: int, share: float
+    looks: AnchorLooks, face: float, height: int, width: int, share: float
 ) -> tuple[int, int]:
     """Rows and columns at which the smallest face is just big enough."""
-    rows = network.description.face / share
-    return network.fitting(rows, rows * width / height)
+    rows = face / share
+    return looks.fitting(rows, rows * width / height)
 
 
 def _is_worth_a_close_look(picture: Picture, face: Face, settled: Sequence[Box]) -> bool:

@@ -17,8 +17,8 @@ WIDE = {"gray_row_avx2.cpp": ["-mavx2", "-mfma"]} if machine() == "x86_64" else 
 
 
 def core_sources(core: Path = CORE) -> list[Path]:
-    """All of the core; the bindings are Python's."""
-    return sorted(path for path in core.glob("*.cpp") if path.name != "bindings.cpp")
+    """All of the core; what includes pybind11 is Python's."""
+    return sorted(path for path in core.glob("*.cpp") if "pybind11" not in path.read_text())
 
 
 def objects(

@@ -41,9 +41,9 @@ from facectrl_fast.training.detector_teacher import DetectorTeacher  # noqa: E40
 from facectrl_fast.training.detector_weights import begin_with, measure_norms  # noqa: E402
 from facectrl_fast.training.quantise import quantised  # noqa: E402
 from facectrl_fast.types import Face, PixelFormat, overlap  # noqa: E402
-from facectrl_fast.vision.anchor_network import AnchorNetwork, Picture  # noqa: E402
+from facectrl_fast.vision.anchor_network import AnchorNetwork  # noqa: E402
 from facectrl_fast.vision.anchors import AnchorLevel  # noqa: E402
-from facectrl_fast.vision.ssd import DOUBTFUL, SsdDetector  # noqa: E402
+from facectrl_fast.vision.ssd import DOUBTFUL, Picture, SsdDetector  # noqa: E402
 from tests.runs import noted_inputs  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -182,7 +182,7 @@ def test_a_close_look_in_colour_sees_the_part_that_it_is_for(wider, tmp_path, mo
     image = np.zeros((200, 300, 3), np.uint8)
     image[50:150, 100:200] = (255, 102, 51)
     shown = noted_inputs(monkeypatch, lambda array: array[0].mean((1, 2)))
-    picture = Picture(image, PixelFormat.BGR24, 300, 200, 10)
+    picture = Picture(image, PixelFormat.BGR24, 10)
     detector._looked_at_closely(picture, Face((120, 70, 60, 60), 0.5))
     np.testing.assert_allclose(shown, [[1, 0.4, 0.2]], atol=1e-3)
 
