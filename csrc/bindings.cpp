@@ -28,6 +28,9 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
+// What NumPy shows as a last dimension; where it is 1, it shows none.
+int channels(PixelFormat format) { return static_cast<int>(bytes_per_pixel(format)); }
+
 // How frames of one ring look from NumPy.
 struct Layout {
     PixelFormat format;

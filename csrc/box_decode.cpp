@@ -6,16 +6,18 @@
 namespace facectrl {
 namespace {
 
-// A wild offset must not become an endless side.
+// A wild offset must not become an endless side, nor lead out of all pictures.
 constexpr float kMostGrowth = 3.0f;
+constexpr float kFarthest = 1e6f;
 
 float side(float anchor, float offset) {
     return anchor * std::exp(std::clamp(kSizeStep * offset, -kMostGrowth, kMostGrowth));
 }
 
-bool is_finite(const ScoredBox& box) {
-    return std::isfinite(box.x) && std::isfinite(box.y) && std::isfinite(box.width) &&
-           std::isfinite(box.height);
+// What is not a number is not.
+bool is_usable(const ScoredBox& box) {
+    return std::abs(box.x) <= kFarthest && std::abs(box.y) <= kFarthest &&
+           std::isfinite(box.width) && std::isfinite(box.height);
 }
 
 }  // namespace
@@ -50,7 +52,7 @@ void decode_boxes(const AnchorGrid& grid, float least_score, std::vector<ScoredB
             box.x = middle(column) + kCentreStep * offset[0] * anchor.width - box.width / 2;
             box.y = middle(row) + kCentreStep * offset[plane] * anchor.height - box.height / 2;
             box.score = 1 / (1 + std::exp(-logit));
-            if (is_finite(box)) boxes.push_back(box);
+            if (is_usable(box)) boxes.push_back(box);
         }
         logits += plane;
         offsets += 4 * plane;

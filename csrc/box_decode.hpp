@@ -22,7 +22,7 @@ struct AnchorGrid {
 };
 
 struct ScoredBox {
-    float x, y, width, height;  // pixels of the network's input
+    float x, y, width, height;  // pixels
     float score;                // 0..1
 };
 
@@ -33,8 +33,8 @@ constexpr float kCentreStep = 0.1f;
 // An offset of one makes the side exp(this) times the anchor's.
 constexpr float kSizeStep = 0.2f;
 
-// Adds the boxes of a grid that score at least `least_score`, which lies between 0 and 1. Outputs
-// that are not numbers score nothing.
+// Adds the boxes of a grid, in pixels of the network's input, that score at least `least_score`,
+// which lies between 0 and 1. Outputs that are not numbers score nothing.
 void decode_boxes(const AnchorGrid& grid, float least_score, std::vector<ScoredBox>& boxes);
 
 // Boxes that are looked at, the best ones: a network that sees faces everywhere must not take long.

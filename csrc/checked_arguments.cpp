@@ -6,16 +6,11 @@ namespace py = pybind11;
 
 namespace facectrl {
 
-int channels(PixelFormat format) {
-    if (format == PixelFormat::BGR24) return 3;
-    return format == PixelFormat::YUYV || format == PixelFormat::UYVY ? 2 : 1;
-}
-
 ImageView view_of(const py::array& image, PixelFormat format) {
     if (!image.dtype().equal(py::dtype::of<std::uint8_t>())) {
         throw py::value_error("image: dtype must be uint8");
     }
-    const int depth = channels(format);
+    const int depth = static_cast<int>(bytes_per_pixel(format));
     const py::ssize_t dimensions = depth == 1 ? 2 : 3;
     if (image.ndim() != dimensions || (depth > 1 && image.shape(2) != depth)) {
         throw py::value_error("image: shape must be " + std::string(depth == 1 ? "(rows, width)" : "") +

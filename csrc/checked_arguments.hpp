@@ -11,9 +11,6 @@
 
 namespace facectrl {
 
-// Bytes of a pixel that NumPy shows as a dimension; 1 where it shows none.
-int channels(PixelFormat format);
-
 // The image's pixels; the caller keeps the array alive.
 ImageView view_of(const pybind11::array& image, PixelFormat format);
 

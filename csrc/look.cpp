@@ -7,8 +7,10 @@
 namespace facectrl {
 namespace {
 
-int to_multiple(double pixels, int multiple) {
-    return std::max(static_cast<int>(std::nearbyint(pixels / multiple)), 1) * multiple;
+int to_multiple(double pixels, const InputLimits& limits) {
+    const double most = std::floor(limits.most_side / limits.multiple);
+    const double times = std::min(std::nearbyint(pixels / limits.multiple), most);
+    return static_cast<int>(std::max(times, 1.0)) * limits.multiple;
 }
 
 }  // namespace
@@ -19,11 +21,11 @@ InputSize fitting(double rows, double columns, const InputLimits& limits) {
         rows = std::min(rows * shrink, limits.most_side);
         columns = std::min(columns * shrink, limits.most_side);
     }
-    return {to_multiple(rows, limits.multiple), to_multiple(columns, limits.multiple)};
+    return {to_multiple(rows, limits), to_multiple(columns, limits)};
 }
 
-std::optional<Look> look_closely(const Box& box, int picture_width, int picture_height,
-                                 const CloseLook& how, const InputLimits& limits) {
+std::optional<Look> close_look_at(const Box& box, int picture_width, int picture_height,
+                                  const CloseLook& how, const InputLimits& limits) {
     PixelRect part;
     try {
         part = expanded_crop(box, how.expansion, picture_width, picture_height);

@@ -97,8 +97,8 @@ private:
     float most_overlap_;
 };
 
-// Shows a network parts of pictures. In one call, because Python between its steps takes as long as
-// a step where nothing of it was used for a while.
+// Shows a network parts of pictures. In one call, since where caches are cold, Python code between
+// the steps takes as long as one of them.
 class AnchorLooks {
 public:
     // `input`: for rows and columns a BoundInput. `fill`: writes a part of a picture to its array,
@@ -113,9 +113,8 @@ public:
         if (multiple < 1 || multiple > 4096 || rows_read < 1 || rows_read > 4096) {
             throw py::value_error("multiple, rows_read: must be 1 to 4096");
         }
-        // So that whole cells beyond them are of a size that is usable, too.
-        if (!(most_pixels >= 1 && most_pixels <= 1 << 26 && most_side >= 1 && most_side <= 8192)) {
-            throw py::value_error("most_pixels, most_side: must be 1 to 2**26, and to 8192");
+        if (!(most_pixels >= 1 && most_pixels <= 1 << 24 && most_side >= 1 && most_side <= 4096)) {
+            throw py::value_error("most_pixels, most_side: must be 1 to 2**24, and to 4096");
         }
     }
 
@@ -127,23 +126,27 @@ public:
         return {size.rows, size.columns};
     }
 
+    // All of the picture, in an input of that size. Best first, in pixels of the picture.
     std::vector<Found> search(const py::array& image, PixelFormat format, int rows,
                               int columns) const {
         const ImageView view = view_of(image, format);
         return as_found(found(image, view, {{0, 0, view.width, view.height}, {rows, columns}}));
     }
 
+    // What is around a box: its sides grow by the expansion, half on each side, and it gets `face`
+    // rows of the input, or is enlarged so many times at most. The best of what overlaps with it by
+    // `same`, as intersection over union.
     std::optional<Found> look_closely(const py::array& image, PixelFormat format,
                                       const std::array<double, 4>& box, double face,
                                       double most_enlarged, const std::array<double, 2>& expansion,
                                       float same) const {
         const ImageView view = view_of(image, format);
         const Box doubtful = checked_box(box);
-        if (!(face > 0 && most_enlarged > 0 && std::isfinite(face))) {
-            throw py::value_error("face, most_enlarged: must be positive");
+        if (!(face > 0 && face <= 1e6 && most_enlarged > 0 && most_enlarged <= 1e6)) {
+            throw py::value_error("face, most_enlarged: must be positive, and a million at most");
         }
         const CloseLook how{checked_expansion(expansion, "relative"), face, most_enlarged};
-        const auto look = facectrl::look_closely(doubtful, view.width, view.height, how, limits_);
+        const auto look = close_look_at(doubtful, view.width, view.height, how, limits_);
         if (!look) return std::nullopt;
         const auto [x, y, width, height] = doubtful;
         const ScoredBox known{static_cast<float>(x), static_cast<float>(y),
@@ -160,7 +163,9 @@ private:
                                  const Look& look) const {
         const auto& [part, size] = look;
         const py::object input = input_(size.rows, size.columns);
-        py::array array = input.attr("array");
+        const py::object given = input.attr("array");
+        if (!py::isinstance<py::array>(given)) throw py::type_error("input: array is none");
+        py::array array(given);
         if (fill_) {
             (*fill_)(array, image, view.format,
                      py::make_tuple(part.x, part.y, part.width, part.height));

@@ -178,7 +178,8 @@ def fitting(rows, columns, multiple, most_pixels, most_side):
     if rows * columns > most_pixels or max(rows, columns) > most_side:
         shrink = min((most_pixels / (rows * columns)) ** 0.5, 1)
         rows, columns = min(rows * shrink, most_side), min(columns * shrink, most_side)
-    return tuple(max(round(side / multiple), 1) * multiple for side in (rows, columns))
+    most = max(most_side // multiple, 1)
+    return tuple(min(max(round(side / multiple), 1), most) * multiple for side in (rows, columns))
 
 
 def shown(image, pixel_format, part, shape, rows_read):

@@ -55,13 +55,13 @@ class AnchorNetwork:
             )
 
     def looks(self, least_score: float) -> AnchorLooks:
-        """What it finds in pictures, of that score or more."""
+        """Looks at pictures, that find what scores that or more, with inputs of their own."""
         described = self.description
         levels = [(level.stride, level.shapes) for level in described.levels]
         return AnchorLooks(
             BoxDecoder(levels, least_score, described.overlap),
             lru_cache(MOST_SIZES)(self._input),
-            _fill_colours if described.channels > 1 else None,
+            fill_colours if described.channels > 1 else None,
             described.multiple,
             MOST_PIXELS,
             MOST_SIDE,
@@ -98,7 +98,7 @@ class AnchorNetwork:
         return [output.shape for output in outputs] == self._shapes(side, side)
 
 
-def _fill_colours(
+def fill_colours(
     batch: Float32Array,
     image: UInt8Array,
     pixel_format: PixelFormat,

@@ -28,7 +28,6 @@ from facectrl_fast.types import (
 )
 from facectrl_fast.vision.anchor_network import MOST_SIZES, AnchorNetwork
 from facectrl_fast.vision.detect import DRAWN_SMALL, JUST_TOO_SMALL
-from facectrl_fast.vision.preprocess import Preprocessing
 
 LOWEST_SCORE = 0.02
 """Of what a sensitive detector gives."""
@@ -40,8 +39,8 @@ LIKELY = 0.5
 """Score, at least, of a face that was just there, to be one without a close look."""
 MOST_DOUBTS = 2
 """So many boxes of a picture, the best, are looked at closely."""
-CLOSE_LOOK = Preprocessing(expansion=(0.5, 0.5))
-"""What of a picture is seen then."""
+AROUND = 0.5, 0.5
+"""Of its width and height is added, half on each side, to be seen then."""
 CLOSE = 0.675
 """Height of the face then, in that of the pictures which the network that looks was trained on."""
 MOST_ENLARGED = 2.0
@@ -199,10 +198,10 @@ class SsdDetector:
             picture.image,
             picture.pixel_format,
             doubtful.box,
-            CLOSE * self._close.description.height,
-            MOST_ENLARGED * max(self.description.face / picture.least, 1.0),
-            CLOSE_LOOK.expansion,
-            SAME,
+            face=CLOSE * self._close.description.height,
+            most_enlarged=MOST_ENLARGED * max(self.description.face / picture.least, 1.0),
+            expansion=AROUND,
+            same=SAME,
         )
         return Face(*found) if found else None
 

@@ -25,7 +25,7 @@ LONG_ENOUGH = 60
         # Boxes that are no numbers are handed out.
         (
             "box_decode",
-            ("box_decode.cpp", "if (is_finite(box)) boxes", "if (is_finite(box) || true) boxes"),
+            ("box_decode.cpp", "if (is_usable(box)) boxes", "if (is_usable(box) || true) boxes"),
             "std::isfinite(value)",
         ),
         # What a reader holds is handed to the writer.

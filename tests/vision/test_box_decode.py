@@ -74,10 +74,24 @@ def test_outputs_that_are_no_numbers_are_no_boxes(value):
     assert np.isfinite(boxes).all()
 
 
-def test_a_wild_offset_makes_no_endless_box():
+def with_offsets(value, which):
+    """Outputs whose offsets of those kinds (centre x, y, width, height) all have that value."""
     made = outputs(np.random.default_rng(0), 2, 2)
-    made[0][:, len(LEVELS[0][1]) :] = 1e30
-    assert np.isfinite(decoded(BoxDecoder(LEVELS, 0.1, 1.0), made)).all()
+    for part, (_, shapes) in zip(made, LEVELS, strict=True):
+        for kind in which:
+            part[:, len(shapes) + kind :: 4] = value
+    return made
+
+
+def test_a_wild_offset_makes_no_endless_box():
+    boxes = decoded(BoxDecoder(LEVELS, 0.1, 1.0), with_offsets(1e30, [2, 3]))
+    assert len(boxes) > 5
+    assert (boxes[:, 2:4] < 2000).all()
+
+
+def test_what_lies_beyond_all_pictures_is_no_box():
+    assert BoxDecoder(LEVELS, 0.1, 1.0).decode(with_offsets(1e30, [0])) == []
+    assert BoxDecoder(LEVELS, 0.1, 1.0).decode(with_offsets(-1e30, [1])) == []
 
 
 @pytest.mark.parametrize(

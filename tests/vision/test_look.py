@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from facectrl_fast._native import AnchorLooks, BoxDecoder
 from facectrl_fast.types import PixelFormat
+from facectrl_fast.vision.anchor_network import fill_colours
 from tests.pictures import convert
 from tests.reference import crop_box, decode_boxes, fitting, intersection_over_union, shown
 
 LEVELS = [(8, [(14.0, 18.0)])]
-LIMITS = 16, 4000, 96
+LIMITS = 16, 4000, 100
 """Multiple of an input's sides, most pixels and longest side."""
 ROWS_READ = 2
 EXPANSION = (0.5, 0.25)
@@ -114,6 +115,20 @@ def test_a_close_look_shows_what_is_around_a_box(picture, box, face, most_enlarg
         np.testing.assert_allclose(as_rows([found])[0], same[0], rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_colours_are_shown_where_there_are_some(pixel_format):
+    image, part = pictures(1, 60, 40, pixel_format), (15, 8, 30, 20)
+    batch = np.zeros((1, 3, 16, 32), np.float32)
+    fill_colours(batch, image, pixel_format, part)
+    for channel, plane in enumerate(batch[0]):
+        if pixel_format is PixelFormat.BGR24:
+            expected = shown(image[:, :, channel], PixelFormat.GRAY8, part, plane.shape, 3)
+            np.testing.assert_allclose(plane, expected, atol=1 / 255)
+        else:
+            expected = shown(image, pixel_format, part, plane.shape, 3)
+            np.testing.assert_allclose(plane, expected, atol=1e-4)
+
+
 def test_what_takes_no_gray_is_filled_by_its_own_means():
     filled = []
     colours, made = looks(fill=lambda *given: filled.append(given))
@@ -138,11 +153,14 @@ def looked_closely(box=(20, 10, 20, 16), face=32, most_enlarged=4, expansion=EXP
     [
         (lambda: looks()[0].fitting(0, 5), "rows, columns"),
         (lambda: looks()[0].fitting(5, float("nan")), "rows, columns"),
+        (lambda: looks()[0].fitting(1e200, 1e200), "rows, columns"),
         (lambda: looks()[0].search(IMAGE, PixelFormat.BGR24, 16, 16), "image"),
         (lambda: looked_closely(box=(9, 9, 0, 9)), "box"),
+        (lambda: looked_closely(box=(9, float("inf"), 9, 9)), "box"),
         (lambda: looked_closely(face=0), "face"),
         (lambda: looked_closely(face=float("inf")), "face"),
         (lambda: looked_closely(most_enlarged=0), "most_enlarged"),
+        (lambda: looked_closely(most_enlarged=float("inf")), "most_enlarged"),
         (lambda: looked_closely(expansion=(-1, 0)), "expansion"),
     ],
 )
@@ -155,8 +173,12 @@ def test_impossible_looks_are_refused(use, complaint):
     ("limits", "complaint"),
     [
         ((0, 100, 100, 3), "multiple"),
+        ((5000, 100, 100, 3), "multiple"),
         ((8, 100, 100, 0), "rows_read"),
+        ((8, 100, 100, 5000), "rows_read"),
         ((8, 0, 100, 3), "most_pixels"),
+        ((8, 1e9, 100, 3), "most_pixels"),
+        ((8, 100, 5000, 3), "most_side"),
         ((8, 100, float("nan"), 3), "most_side"),
     ],
 )

@@ -6,6 +6,7 @@
 
 #include "bytes.hpp"
 #include "gate.hpp"
+#include "look.hpp"
 #include "preprocess.hpp"
 #include "template_match.hpp"
 
@@ -43,6 +44,25 @@ void resample(const ImageView& image, const Box& box, Bytes& bytes) {
     for (std::size_t i = 0; i < count; ++i) MUST_HOLD(std::abs(plain[i] - wide[i]) < 1e-4f);
 }
 
+void look_closely(const ImageView& image, const Box& box, Bytes& bytes) {
+    const Expansion expansion{true, bytes.between(0, 64) / 16.0, bytes.between(0, 64) / 16.0};
+    const CloseLook how{expansion, static_cast<double>(bytes.between(1, 300)),
+                        bytes.between(1, 255) / 16.0};
+    const InputLimits limits{bytes.between(1, 32), 4000, 100};
+    const auto look = close_look_at(box, image.width, image.height, how, limits);
+    if (!look) return;
+    const auto& [part, size] = *look;
+    MUST_HOLD(part.x >= 0 && part.width >= 1 && part.x + part.width <= image.width);
+    MUST_HOLD(part.y >= 0 && part.height >= 1 && part.y + part.height <= image.height);
+    for (int side : {size.rows, size.columns}) {
+        MUST_HOLD(side >= 1 && side <= limits.most_side && side % limits.multiple == 0);
+    }
+    const auto count = static_cast<std::size_t>(size.rows) * static_cast<std::size_t>(size.columns);
+    const auto out = std::make_unique<float[]>(count);
+    show(image, *look, bytes.between(1, 4), out.get());
+    for (std::size_t i = 0; i < count; ++i) MUST_HOLD(out[i] >= 0 && out[i] <= 1.0001f);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -61,7 +81,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         memory[i] = pattern[i % pattern.size()];
     }
     const ImageView image{memory.get(), width, height, static_cast<std::ptrdiff_t>(row), format};
-    if (first.width > 0 && first.height > 0) resample(image, first, choices);
+    if (first.width > 0 && first.height > 0) {
+        resample(image, first, choices);
+        look_closely(image, first, choices);
+    }
     if (width >= LumaGate::kColumns && height >= LumaGate::kRows) {
         LumaGate gate;
         for (int k = 0; k < 2; ++k) {
