@@ -165,7 +165,7 @@ class SsdDetector:
     def _decided(self, picture: Picture, found: Sequence[Face], sure: float) -> list[Face]:
         """Of what a search found, best first, the sure and what close looks make of the doubtful.
 
-        The rest keeps the score of a doubt at most, and is for those who judge by all scores.
+        For those who judge by all scores, the rest keeps that of a doubt at most.
         """
         faces: list[Face] = []
         settled: list[Box] = []
@@ -176,8 +176,10 @@ class SsdDetector:
                 if doubts < MOST_DOUBTS and _is_worth_a_close_look(picture, known, settled):
                     doubts += 1
                     face = self._looked_at_closely(picture, known)
-                else:
+                elif self._least_score <= DOUBTFUL:
                     face = Face(known.box, min(known.score, DOUBTFUL))
+                else:
+                    face = None
             if face is None:
                 continue
             faces.append(face)
@@ -187,6 +189,8 @@ class SsdDetector:
 
     def _apart(self, faces: Sequence[Face]) -> list[Face]:
         """The best of those that lie on one another: close looks may find the same face."""
+        if len(faces) < 2:
+            return list(faces)
         kept: list[Face] = []
         for face in sorted(faces, key=lambda face: face.score, reverse=True):
             if all(overlap(face.box, other.box) <= self.description.overlap for other in kept):
