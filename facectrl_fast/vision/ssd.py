@@ -171,15 +171,14 @@ class SsdDetector:
         settled: list[Box] = []
         doubts = 0
         for known in found:
-            face: Face | None = known
-            if known.score < sure:
-                if doubts < MOST_DOUBTS and _is_worth_a_close_look(picture, known, settled):
-                    doubts += 1
-                    face = self._looked_at_closely(picture, known)
-                elif self._least_score <= DOUBTFUL:
-                    face = Face(known.box, min(known.score, DOUBTFUL))
-                else:
-                    face = None
+            face: Face | None = None
+            if known.score >= sure:
+                face = known
+            elif doubts < MOST_DOUBTS and _is_worth_a_close_look(picture, known, settled):
+                doubts += 1
+                face = self._looked_at_closely(picture, known)
+            elif self._least_score <= DOUBTFUL:
+                face = Face(known.box, min(known.score, DOUBTFUL))
             if face is None:
                 continue
             faces.append(face)

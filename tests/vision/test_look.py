@@ -33,12 +33,12 @@ class Input:
         return [self.outputs]
 
 
-def looks(seed=0, fill=None):
-    """Looks that find boxes anywhere, and the inputs that they make."""
+def looks(seed=0, fill=None, kind=Input):
+    """Looks that find boxes anywhere, and the inputs of that kind that they make."""
     made = []
 
     def make(rows, columns):
-        made.append(Input(rows, columns, seed))
+        made.append(kind(rows, columns, seed))
         return made[-1]
 
     return AnchorLooks(BoxDecoder(LEVELS, 0.2, 1.0), make, fill, *LIMITS, ROWS_READ), made
@@ -188,9 +188,7 @@ def test_impossible_limits_are_refused(limits, complaint):
 
 
 def test_an_input_of_another_size_is_refused():
-    wrong = AnchorLooks(
-        BoxDecoder(LEVELS, 0.2, 1.0), lambda *_: Input(8, 8, 0), None, *LIMITS, ROWS_READ
-    )
+    wrong, _ = looks(kind=lambda *_: Input(8, 8, 0))
     with pytest.raises(ValueError, match="another size"):
         wrong.search(IMAGE, PixelFormat.GRAY8, 16, 16)
 
@@ -200,8 +198,6 @@ def test_what_a_network_raises_comes_through():
         def run(self):
             raise MemoryError
 
-    broken = AnchorLooks(
-        BoxDecoder(LEVELS, 0.2, 1.0), lambda *size: Broken(*size, 0), None, *LIMITS, ROWS_READ
-    )
+    broken, _ = looks(kind=Broken)
     with pytest.raises(MemoryError):
         broken.search(IMAGE, PixelFormat.GRAY8, 16, 16)
